@@ -1,0 +1,1 @@
+"""Reference services: guests of outlive that use its public names only."""

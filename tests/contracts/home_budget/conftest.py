@@ -1,0 +1,108 @@
+"""The home budget in every form: the first version, and ours in each phase, all behind the same HTTP tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.contracts.home_budget.process import Service
+
+BEFORE = "services.home_budget.before"
+OURS = "services.home_budget"
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to run the service; `strict` forms refuse what a typed column cannot hold."""
+
+    name: str
+    module: str = OURS
+    use_database: bool = False
+    dual_write: bool = False
+
+    @property
+    def has_database(self) -> bool:
+        return self.use_database or self.dual_write
+
+    @property
+    def strict(self) -> bool:
+        return self.use_database
+
+    def environment(self, database_url: str | None) -> dict[str, str]:
+        """The storage flags, as the requirement names them, and the address where one is needed."""
+        if self.module == BEFORE:
+            return {}
+        flags = {
+            "FF_USE_DATABASE_STORAGE": str(self.use_database).lower(),
+            "FF_DUAL_WRITE_ENABLED": str(self.dual_write).lower(),
+        }
+        return {**flags, "DATABASE_URL": database_url} if database_url else flags
+
+
+FORMS = {
+    form.name: form
+    for form in (
+        Form("before", module=BEFORE),
+        Form("legacy"),
+        Form("dual_write", dual_write=True),
+        Form("dual_read", use_database=True, dual_write=True),
+        Form("database", use_database=True),
+    )
+}
+PHASES = [name for name, form in FORMS.items() if form.module == OURS]
+Start = Callable[..., Service]
+
+
+@pytest.fixture(scope="session", params=FORMS)
+def form(request: pytest.FixtureRequest) -> Form:
+    """Each form in turn; a test that asks for `phases_only` forms parametrises this fixture itself."""
+    return FORMS[request.param]
+
+
+@pytest.fixture(scope="session")
+def server(
+    form: Form, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Service]:
+    """One running service a form, shared by the tests that go through `client`."""
+    address = request.getfixturevalue("new_database")() if form.has_database else None
+    environment = {**form.environment(address), "SEED_DEMO_DATA": "false"}
+    service = Service(form.module, tmp_path_factory.mktemp(form.name), environment).start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def start(form: Form, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Start]:
+    """Start a service of this form in an empty folder, on a database of its own; keywords are more environment."""
+    started: list[Service] = []
+
+    def begin(**environment: str) -> Service:
+        address = request.getfixturevalue("new_database")() if form.has_database else None
+        service = Service(form.module, tmp_path / str(len(started)), {**form.environment(address), **environment})
+        started.append(service)
+        return service.start()
+
+    yield begin
+    for service in started:
+        service.stop()
+
+
+@pytest.fixture
+def client(server: Service) -> Iterator[httpx.Client]:
+    """HTTP on the shared service, both collections emptied first."""
+    with httpx.Client(base_url=server.url, timeout=30) as http:
+        for noun in ("expense", "income"):
+            ids = [row["id"] for row in http.get(f"/api/v1/{noun}").json()]
+            http.post(f"/api/v1/{noun}/bulk-delete", json={"ids": ids}).raise_for_status()
+        yield http
+
+
+@pytest.fixture(params=["expense", "income"])
+def noun(request: pytest.FixtureRequest) -> str:
+    """Both collections in turn: they have the same shape and the same rules."""
+    name: str = request.param
+    return name
