@@ -1,0 +1,46 @@
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test smoke check faults bench docs serve
+
+help:
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): requirements/dev.txt pyproject.toml tools/setup.sh
+	@bash tools/setup.sh
+
+setup: $(READY) ## .venv with every dependency and outlive itself, in editable mode
+
+demo: $(READY) ## a JSON-file service under load goes to PostgreSQL and back, killed on the way; under three minutes
+	@$(PYTHON) -m services.home_budget.demo
+
+test: $(READY) ## every test, with the coverage floors
+	@rm -f .coverage .coverage.*
+	$(PYTHON) -m pytest -n 2 --cov --cov-report=
+	@$(PYTHON) -m coverage json -q -o .coverage.json
+	@$(PYTHON) tools/coverage_floor.py .coverage.json
+
+smoke: $(READY) ## health, CRUD and connectivity, in under ten seconds
+	$(PYTHON) -m pytest -m smoke -q
+
+check: $(READY) ## lint, format, types, import direction, sizes, no registry named
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	.venv/bin/lint-imports --no-logo
+	@$(PYTHON) tools/check_sizes.py
+	@$(PYTHON) tools/check_hosts.py
+
+faults: $(READY) ## 300 seeded runs with real kills (long); OUTLIVE_SEED repeats one
+	@$(PYTHON) -m tests.faults
+
+bench: $(READY) ## durable writes through outlive beside SQLAlchemy, one run, with the ratio
+	@$(PYTHON) -m benchmarks
+
+docs: $(READY) ## every link works; every command, error and setting has its entry
+	$(PYTHON) -m pytest tests/docs -q
+
+serve: $(READY) ## the home budget on PORT (8000)
+	@$(PYTHON) -m services.home_budget
