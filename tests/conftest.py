@@ -1,0 +1,84 @@
+"""Real PostgreSQL for every test: one server a run, one fresh database a test.
+
+OUTLIVE_TEST_DSN names a server to use; otherwise an embedded one is started, shared by all xdist workers. Databases
+are cloned from a template that already has the control schema.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from outlive.postgres.address import Address
+from outlive.postgres.embedded import EmbeddedServer
+
+ROOT = Path(__file__).resolve().parent.parent
+CONTROL = ROOT / "src" / "outlive" / "postgres" / "control"
+
+
+@pytest.fixture(scope="session")
+def pg_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
+    """Address of the server of this test run, as a role that may create databases."""
+    given = os.environ.get("OUTLIVE_TEST_DSN")
+    if given:
+        yield Address.parse(given)
+        return
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    with EmbeddedServer(shared / "outlive-home") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def database_template(pg_server: Address) -> str:
+    """Name of a database that holds the control schema, made once for all workers."""
+    digest = blake2b(digest_size=8)
+    for path in sorted(CONTROL.rglob("*.py")):
+        digest.update(path.read_bytes())
+    name = f"outlive_template_{digest.hexdigest()}"
+    with psycopg.connect(pg_server.conninfo(), autocommit=True) as conn:
+        conn.execute("SELECT pg_advisory_lock(7000123)")
+        if conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+            _build_template(conn, pg_server, name)
+    return name
+
+
+def _build_template(conn: psycopg.Connection, server: Address, name: str) -> None:
+    draft = f"{name}_draft"
+    conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(draft)))
+    conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(draft)))
+    conn.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(draft), sql.Identifier(name)))
+
+
+@pytest.fixture
+def empty_database(pg_server: Address) -> Iterator[Address]:
+    """Address of a fresh database with nothing in it."""
+    yield from _database(pg_server, "template1")
+
+
+@pytest.fixture
+def database_address(pg_server: Address, database_template: str) -> Iterator[Address]:
+    """Address of a fresh database with the control schema."""
+    yield from _database(pg_server, database_template)
+
+
+@pytest.fixture
+def database_url(database_address: Address) -> str:
+    """DATABASE_URL of a fresh database with the control schema, password included."""
+    return database_address.libpq_url()
+
+
+def _database(server: Address, template: str) -> Iterator[Address]:
+    name = f"outlive_test_{secrets.token_hex(6)}"
+    with psycopg.connect(server.conninfo(), autocommit=True) as conn:
+        conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+    yield server.with_database(name)
+    with psycopg.connect(server.conninfo(), autocommit=True) as conn:
+        conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
