@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
+from psycopg import sql
 
+from outlive.postgres.address import Address
 from tests.contracts.home_budget.process import Service
 
 BEFORE = "services.home_budget.before"
@@ -17,7 +22,7 @@ OURS = "services.home_budget"
 
 @dataclass(frozen=True)
 class Form:
-    """One way to run the service; `strict` forms refuse what a typed column cannot hold."""
+    """One way to run the service."""
 
     name: str
     module: str = OURS
@@ -26,10 +31,12 @@ class Form:
 
     @property
     def has_database(self) -> bool:
+        """Whether PostgreSQL must be there for it to start."""
         return self.use_database or self.dual_write
 
     @property
     def strict(self) -> bool:
+        """Whether a value that a column cannot hold is refused."""
         return self.use_database
 
     def environment(self, database_url: str | None) -> dict[str, str]:
@@ -57,6 +64,23 @@ PHASES = [name for name, form in FORMS.items() if form.module == OURS]
 Start = Callable[..., Service]
 
 
+@pytest.fixture(scope="session")
+def new_database(pg_server: Address) -> Iterator[Callable[[], str]]:
+    """Makes empty databases that live as long as the test run; gives their DATABASE_URL."""
+    with ExitStack() as databases:
+        yield lambda: databases.enter_context(_database(pg_server))
+
+
+@contextmanager
+def _database(pg_server: Address) -> Iterator[str]:
+    name = f"home_budget_{secrets.token_hex(6)}"
+    with psycopg.connect(pg_server.conninfo(), autocommit=True) as conn:
+        conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield pg_server.with_database(name).libpq_url()
+    with psycopg.connect(pg_server.conninfo(), autocommit=True) as conn:
+        conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
 @pytest.fixture(scope="session", params=FORMS)
 def form(request: pytest.FixtureRequest) -> Form:
     """Each form in turn; a test that asks for `phases_only` forms parametrises this fixture itself."""
@@ -64,9 +88,7 @@ def form(request: pytest.FixtureRequest) -> Form:
 
 
 @pytest.fixture(scope="session")
-def server(
-    form: Form, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Service]:
+def server(form: Form, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Service]:
     """One running service a form, shared by the tests that go through `client`."""
     address = request.getfixturevalue("new_database")() if form.has_database else None
     environment = {**form.environment(address), "SEED_DEMO_DATA": "false"}

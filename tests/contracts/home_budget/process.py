@@ -30,13 +30,16 @@ class Service:
 
     @property
     def url(self) -> str:
+        """Where it answers."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def data(self) -> Path:
+        """The folder of its two files."""
         return self.folder / "data"
 
     def log(self) -> str:
+        """All that it printed, restarts included."""
         return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
 
     def start(self) -> Service:
