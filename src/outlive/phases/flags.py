@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from outlive.phases.machine import Phase, parse_phase
+from outlive.settings import boolean
 
 USE_DATABASE_STORAGE = "FF_USE_DATABASE_STORAGE"
 DUAL_WRITE_ENABLED = "FF_DUAL_WRITE_ENABLED"
 USE_DATABASE = "USE_DATABASE"
 PHASE_VARIABLE = "OUTLIVE_PHASE"
 
-_TRUE = frozenset({"true", "1", "yes", "on"})
-_FALSE = frozenset({"false", "0", "no", "off"})
 _BY_FLAGS: dict[tuple[bool, bool], Phase] = {
     (False, False): "legacy",
     (False, True): "dual_write",
@@ -82,8 +81,7 @@ def phase_variable(store: str) -> str:
 
 def parse_flag(text: str | None) -> bool | None:
     """True for true/1/yes/on, False for false/0/no/off (any case); anything else counts as not set."""
-    word = (text or "").strip().lower()
-    return True if word in _TRUE else False if word in _FALSE else None
+    return boolean(text or "")
 
 
 def flags_of(phase: Phase) -> Flags:
