@@ -1,0 +1,132 @@
+"""What a query is: filters joined by "and", an order, a limit and an offset.
+
+    field=value, field__eq=value      equal; None asks for "no value"
+    field__ne                         not equal; ne=None asks for "some value"
+    field__lt, __lte, __gt, __gte     ranges
+    field__in=[...]                   equal to one of them
+    field__isnull=True                no value: None, or the field is missing
+
+A comparison with None never matches, except isnull, eq None, and in with a None among its values. A filter whose
+values have no common order is an error if all other filters let the record through. How values compare stands in
+`outlive.query.values`. Results come in insertion order; `order_by=("a", "-b")` sorts by fields, None last
+where ascending and first where descending, ties in insertion order.
+
+An operator is one line in OPERATORS; without `sql` it is decided on records alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+from outlive import errors
+from outlive.query import values
+
+Test = Callable[[Any, Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A comparison. `test(value, wanted)` gets no None and may raise TypeError; `sql` is its PostgreSQL spelling."""
+
+    test: Test
+    sql: LiteralString | None = None
+    ordered: bool = False
+
+
+OPERATORS: Mapping[str, Operator] = {
+    "eq": Operator(values.equal, "="),
+    "ne": Operator(lambda value, wanted: not values.equal(value, wanted), "<>"),
+    "lt": Operator(values.less, "<", ordered=True),
+    "lte": Operator(values.less_or_equal, "<=", ordered=True),
+    "gt": Operator(lambda value, wanted: values.less(wanted, value), ">", ordered=True),
+    "gte": Operator(lambda value, wanted: values.less_or_equal(wanted, value), ">=", ordered=True),
+}
+NAMES = (*OPERATORS, "in", "isnull")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One condition. `value` is a tuple for `in` and a bool for `isnull`."""
+
+    field: str
+    op: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One field to sort by."""
+
+    field: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which records, in which order; `limit` None means all."""
+
+    filters: tuple[Filter, ...] = ()
+    order: tuple[Order, ...] = ()
+    limit: int | None = None
+    offset: int = 0
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that decide the answer, each once."""
+        named = [each.field for each in self.filters] + [each.field for each in self.order]
+        return tuple(dict.fromkeys(named))
+
+    @property
+    def whole(self) -> bool:
+        """Whether every match is wanted."""
+        return self.limit is None and self.offset == 0
+
+
+def parse(
+    filters: Mapping[str, Any],
+    order_by: str | Iterable[str] = (),
+    limit: int | None = None,
+    offset: int = 0,
+) -> Query:
+    """The query that keyword arguments mean. Raises BadQuery naming the argument that has no meaning."""
+    return Query(
+        filters=tuple(_filter(name, value) for name, value in filters.items()),
+        order=_order(order_by),
+        limit=None if limit is None else _count("limit", limit),
+        offset=_count("offset", offset),
+    )
+
+
+def _filter(name: str, value: Any) -> Filter:
+    field, _, op = name.rpartition("__")
+    if not field:
+        field, op = name, "eq"
+    if op not in NAMES:
+        raise errors.BadQuery(field=name, reason=f"no operator {op!r}; there are {', '.join(NAMES)}")
+    if op in {"eq", "ne"} and value is None:
+        return Filter(field, "isnull", op == "eq")
+    if op == "isnull" and not isinstance(value, bool):
+        raise errors.BadQuery(field=field, reason="isnull takes True or False")
+    return Filter(field, op, _several(field, value) if op == "in" else value)
+
+
+def _several(field: str, value: Any) -> tuple[Any, ...]:
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise errors.BadQuery(field=field, reason="in takes a list, tuple or set of values")
+    return tuple(value)
+
+
+def _order(order_by: str | Iterable[str]) -> tuple[Order, ...]:
+    named = (order_by,) if isinstance(order_by, str) else tuple(order_by)
+    for name in named:
+        if not isinstance(name, str) or not name.removeprefix("-"):
+            raise errors.BadQuery(field="order_by", reason=f"{name!r} is no field name")
+    return tuple(Order(name.removeprefix("-"), name.startswith("-")) for name in named)
+
+
+def _count(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise errors.BadQuery(field=name, reason=f"{value!r} is no whole number from 0 up")
+    return value

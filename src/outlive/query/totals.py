@@ -1,0 +1,162 @@
+"""Counts, sums, averages and extremes over records, grouped or not, whatever the order they arrive in.
+
+Sums are exact: every number counts as written (see `outlive.query.values`) and is rounded once, at the end. The
+answer is a float if the field is declared float or else holds a float and no Decimal, a Decimal if it holds one, else
+an int. An average is rounded to 28 digits (Decimal) or to the nearest float. No values: sum 0, the others None.
+Groups come in the order in which their first records were inserted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
+from typing import Any, Literal, TypeVar
+
+from outlive import errors
+from outlive.query import values
+from outlive.query.evaluate import Peek
+
+R = TypeVar("R")
+Name = Literal["count", "sum", "avg", "min", "max"]
+EXACT = Context(prec=200_000, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
+SHOWN = Context(prec=28, traps=[])
+FINE = Context(prec=60, traps=[])
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What is asked: `name` of `field` for each value of `by`; `declared` is the field's number type if it has one."""
+
+    name: Name
+    field: str = ""
+    by: str | None = None
+    declared: type | None = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that the answer is made of."""
+        return tuple(name for name in (self.field, self.by) if name)
+
+
+@dataclass(slots=True)
+class Group:
+    """Records with one value of `by`: how many, and what their values come to so far."""
+
+    label: Any
+    first: Any
+    rows: int = 0
+    counted: int = 0
+    total: Decimal = Decimal(0)
+    types: set[type] = field(default_factory=set)
+    kind: str | None = None
+    extreme: Any = None
+    at: Any = None
+
+
+class Tally:
+    """Groups under one `Total`, filled by records and by sums that PostgreSQL made of other records."""
+
+    def __init__(self, asked: Total) -> None:
+        self.asked = asked
+        self.groups: dict[Hashable, Group] = {}
+        if asked.by is None:
+            self.groups[None] = Group(None, None)
+
+    def group(self, label: Any, first: Any) -> Group:
+        """The group of a value of `by`; `first` is a position in insertion order at which it appears."""
+        try:
+            key = values.group_key(label)
+        except TypeError:
+            raise errors.BadQuery(field=self.asked.by or "", reason="its values cannot name groups") from None
+        group = self.groups.setdefault(key, Group(label, first))
+        if group.first is None or first < group.first:
+            group.label, group.first = label, first
+        return group
+
+    def add(self, record: R, position: Any, peek: Peek[R]) -> Group:
+        """The record's group, with the record counted in."""
+        label = peek(record, self.asked.by) if self.asked.by else None
+        group = self.group(label, position)
+        group.rows += 1
+        value = peek(record, self.asked.field) if self.asked.field else None
+        if value is not None:
+            group.counted += 1
+            self._take(group, value, position)
+        return group
+
+    def _take(self, group: Group, value: Any, position: Any) -> None:
+        if self.asked.name in {"min", "max"}:
+            self._compare(group, value, position)
+            return
+        number = values.plain(value)
+        if not isinstance(number, values.NUMBERS):
+            raise errors.BadQuery(field=self.asked.field, reason=f"{type(number).__name__} is no number")
+        group.total = EXACT.add(group.total, Decimal(values.as_written(number)))
+        group.types.add(_number_type(number))
+
+    def _compare(self, group: Group, value: Any, position: Any) -> None:
+        kind = values.keyed(value)[0]
+        if group.kind not in {None, kind}:
+            raise errors.BadQuery(field=self.asked.field, reason=f"{group.kind} and {kind} have no common order")
+        if group.kind is None or self._better(value, position, group):
+            group.kind, group.extreme, group.at = kind, value, position
+
+    def _better(self, value: Any, position: Any, group: Group) -> bool:
+        new, old = values.place(value), values.place(group.extreme)
+        try:
+            wins = new < old if self.asked.name == "min" else old < new
+        except TypeError as error:
+            raise errors.BadQuery(field=self.asked.field, reason=f"its values have no order: {error}") from None
+        return wins or (new == old and position < group.at)
+
+    def answer(self) -> Any:
+        """The total, or without a group of its own a dict of label -> total."""
+        if self.asked.by is None:
+            return self._result(self.groups[None])
+        ordered = sorted(self.groups.values(), key=lambda group: group.first)
+        return {group.label: self._result(group) for group in ordered}
+
+    def _result(self, group: Group) -> Any:
+        if self.asked.name == "count":
+            return group.rows
+        if self.asked.name == "sum":
+            return _number(group.total, self._type(group))
+        if not group.counted:
+            return None
+        return self._average(group) if self.asked.name == "avg" else self._extreme(group)
+
+    def _type(self, group: Group) -> type:
+        if self.asked.declared is float:
+            return float
+        if not group.types:
+            return self.asked.declared or int
+        return next(kind for kind in (Decimal, float, int) if kind in group.types)
+
+    def _average(self, group: Group) -> float | Decimal:
+        if self._type(group) is Decimal:
+            return SHOWN.divide(group.total, Decimal(group.counted))
+        return float(FINE.divide(group.total, Decimal(group.counted)))
+
+    def _extreme(self, group: Group) -> Any:
+        if self.asked.declared is float and isinstance(group.extreme, values.NUMBERS):
+            return _number(values.as_written(group.extreme), float)
+        return group.extreme
+
+
+def total(asked: Total, records: Iterable[R], peek: Peek[R]) -> Any:
+    """The answer over records in insertion order. Raises BadQuery for values that cannot be added or compared."""
+    tally = Tally(asked)
+    for position, record in enumerate(records):
+        tally.add(record, position, peek)
+    return tally.answer()
+
+
+def _number_type(value: Any) -> type:
+    return next(kind for kind in (Decimal, float, int) if isinstance(value, kind))
+
+
+def _number(exact: int | Decimal, kind: type) -> Any:
+    if kind is float:
+        return float(exact) + 0.0  # a sum has no negative zero
+    return exact if kind is Decimal else int(exact)
