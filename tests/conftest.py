@@ -17,7 +17,10 @@ import pytest
 from psycopg import sql
 
 from outlive.postgres.address import Address
+from outlive.postgres.connect import Database
 from outlive.postgres.embedded import EmbeddedServer
+from outlive.postgres.migrate import upgrade_control
+from outlive.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTROL = ROOT / "src" / "outlive" / "postgres" / "control"
@@ -54,6 +57,9 @@ def _build_template(conn: psycopg.Connection, server: Address, name: str) -> Non
     draft = f"{name}_draft"
     conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(draft)))
     conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(draft)))
+    database = Database(server.with_database(draft))
+    upgrade_control(database)
+    database.dispose()
     conn.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(draft), sql.Identifier(name)))
 
 
@@ -73,6 +79,14 @@ def database_address(pg_server: Address, database_template: str) -> Iterator[Add
 def database_url(database_address: Address) -> str:
     """DATABASE_URL of a fresh database with the control schema, password included."""
     return database_address.libpq_url()
+
+
+@pytest.fixture
+def db(database_address: Address) -> Iterator[Database]:
+    """A Database on a fresh database with the control schema."""
+    database = Database(database_address, Settings(service="test"))
+    yield database
+    database.dispose()
 
 
 def _database(server: Address, template: str) -> Iterator[Address]:

@@ -20,6 +20,7 @@
     ├── BadAddress                    a database address cannot be understood
     ├── Unreachable                   PostgreSQL does not answer (exit 4)
     ├── SchemaMismatch                a table does not fit its store
+    ├── MigrationFailed               a migration was refused or failed; it was rolled back
     ├── NoControl                     the schema `outlive` is not there yet
     ├── UnknownStore                  no store or member of that name or number (exit 2)
     ├── AmbiguousStore                several services have a store of that name (exit 2)
@@ -250,6 +251,16 @@ class SchemaMismatch(OutliveError):
     hint = "outlive migrate"
     table: str = "?"
     column: str = ""
+    reason: str = ""
+
+
+@dataclass(eq=False, kw_only=True)
+class MigrationFailed(OutliveError):
+    """A migration was refused or failed; the one that failed was rolled back, earlier ones stand."""
+
+    message = "migration of {what}: {reason}"
+    hint = "outlive migrate --sql"
+    what: str = "?"
     reason: str = ""
 
 

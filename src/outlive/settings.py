@@ -52,6 +52,7 @@ class Settings:
     statement_timeout_s: float = 30.0
     lock_timeout_s: float = 10.0
     migration_wait_s: float = 120.0
+    migration_timeout_s: float = 900.0
     pooler: bool | None = None
     scrub_s: float = 60.0
     poll_s: float = 0.2
@@ -79,6 +80,7 @@ class Settings:
             statement_timeout_s=_read(given, "DATABASE_STATEMENT_TIMEOUT", _seconds, 30.0),
             lock_timeout_s=_read(given, "DATABASE_LOCK_TIMEOUT", _seconds, 10.0),
             migration_wait_s=_read(given, "OUTLIVE_MIGRATION_WAIT_S", _seconds, 120.0),
+            migration_timeout_s=_read(given, "OUTLIVE_MIGRATION_TIMEOUT_S", _seconds, 900.0),
             pooler=_read(given, "DATABASE_POOLER", _boolean, None),
             scrub_s=_read(given, "OUTLIVE_SCRUB_S", _seconds, 60.0),
             poll_s=_read(given, "OUTLIVE_POLL_S", _seconds, 0.2),

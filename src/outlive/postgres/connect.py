@@ -1,0 +1,292 @@
+"""Connections to one database: dedicated ones and two pools, one for blocking code and one for each event loop.
+
+Every connection is in autocommit mode and set up alike: UTC, ISO dates, UTF-8, a statement timeout. Behind a pooler
+nothing is left in a session that another client would inherit, and nothing is prepared on the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import psycopg
+import sqlalchemy
+from psycopg.pq import TransactionStatus
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool, QueuePool
+
+from outlive.errors import NotOpen, Unavailable, Unreachable
+from outlive.postgres.address import Address
+from outlive.postgres.capabilities import Capabilities, read_capabilities
+from outlive.postgres.drive import drive, drive_async
+from outlive.postgres.embedded import EmbeddedServer
+from outlive.postgres.session import AsyncEchoCursor, EchoCursor, prepare_session
+from outlive.settings import Settings
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+AsyncConnection = psycopg.AsyncConnection[tuple[Any, ...]]
+PREPARE_AFTER = 5
+_FORGOTTEN: list[object] = []
+
+
+@dataclass
+class _LoopPool:
+    """The pool of one event loop and its raw connections, so that they can be closed without that loop."""
+
+    engine: AsyncEngine
+    connections: weakref.WeakSet[AsyncConnection] = field(default_factory=weakref.WeakSet)
+
+
+class Database:
+    """One database as one process sees it; opens nothing until it is used, and may be used from any thread."""
+
+    def __init__(self, address: Address, settings: Settings | None = None, *, direct: Address | None = None) -> None:
+        """`direct` leads to the same database past a pooler; without it DATABASE_DIRECT_URL of `settings` counts."""
+        self.address = address
+        self.settings = settings or Settings()
+        self.server: EmbeddedServer | None = None
+        self.waits = 0
+        self._direct = direct or Address.direct(self.settings)
+        self._pooler = True if address.pooler else self.settings.pooler
+        self._capabilities: Capabilities | None = None
+        self._lock = threading.Lock()
+        self._engine: sqlalchemy.Engine | None = None
+        self._loops: dict[asyncio.AbstractEventLoop, _LoopPool] = {}
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Database:
+        """The database that `settings` name; where they name none, the embedded server is started and used.
+
+        Raises BadAddress, BadSetting, or Unreachable when the embedded server cannot start.
+        """
+        address = Address.from_settings(settings)
+        if address is not None:
+            return cls(address, settings)
+        server = EmbeddedServer(settings.home)
+        database = cls(server.start(), settings)
+        database.server = server
+        return database
+
+    @property
+    def pooled(self) -> bool:
+        """True once a pooler in transaction mode is known to stand in between."""
+        return bool(self._pooler)
+
+    @property
+    def limit(self) -> int:
+        """The most connections each pool hands out at once."""
+        return self.settings.connections
+
+    def connect(self) -> Connection:
+        """A dedicated connection, which the caller closes. Raises Unreachable."""
+        return self._connect(self.address, self._pooler)
+
+    async def connect_async(self) -> AsyncConnection:
+        """A dedicated asyncio connection, which the caller closes. Raises Unreachable."""
+        conn: AsyncConnection | None = None
+        try:
+            conn = await psycopg.AsyncConnection.connect(**self._arguments(self.address, AsyncEchoCursor))
+            self._settle(conn, await drive_async(prepare_session(conn.info, self.settings, self._pooler), conn))
+        except (psycopg.Error, OSError) as failure:
+            await _close_async(conn)
+            raise self._unreachable(self.address, failure) from failure
+        except BaseException:
+            await _close_async(conn)
+            raise
+        return conn
+
+    def connect_direct(self) -> Connection:
+        """A dedicated connection whose session is its own, past any pooler.
+
+        Raises NotOpen when only a pooler's address is known, Unreachable.
+        """
+        if self._direct is not None:
+            return self._connect(self._direct, False)
+        conn = self.connect()
+        if self._pooler:
+            conn.close()
+            raise NotOpen(store="migration", reason="behind a pooler it needs DATABASE_DIRECT_URL")
+        return conn
+
+    @contextmanager
+    def session(self) -> Iterator[Connection]:
+        """A pooled connection for the block. Raises Unavailable after the pool's time-out, or Unreachable."""
+        engine = self._sync_engine()
+        self._count_wait(engine.pool)
+        try:
+            lent = engine.raw_connection()
+        except PoolTimeout as failure:
+            raise self._exhausted(engine.pool) from failure
+        conn = cast("Connection", lent.driver_connection)
+        try:
+            yield conn
+        finally:
+            if _unusable(conn):
+                lent.invalidate()
+            lent.close()
+
+    @asynccontextmanager
+    async def asession(self) -> AsyncIterator[AsyncConnection]:
+        """A pooled asyncio connection for the block. Raises Unavailable after the time-out, or Unreachable."""
+        engine = self._async_engine()
+        self._count_wait(engine.pool)
+        async with AsyncExitStack() as stack:
+            try:
+                lent = await stack.enter_async_context(engine.connect())
+            except PoolTimeout as failure:
+                raise self._exhausted(engine.pool) from failure
+            conn = cast("AsyncConnection", (await lent.get_raw_connection()).driver_connection)
+            try:
+                yield conn
+            finally:
+                if _unusable(conn):
+                    await lent.invalidate()
+
+    def pool_use(self) -> float:
+        """The busiest pool's lent connections as a part of its limit, 0 to 1."""
+        with self._lock:
+            pools = [self._engine.pool] if self._engine is not None else []
+            pools += [found.engine.pool for found in self._loops.values()]
+        return max((_lent(pool) / self.limit for pool in pools), default=0.0)
+
+    def capabilities(self) -> Capabilities:
+        """What the server can do, read once. Raises Unreachable."""
+        if self._capabilities is None:
+            with self.session() as conn:
+                self._capabilities = drive(read_capabilities(self.pooled), conn)
+        return self._capabilities
+
+    def dispose(self) -> None:
+        """Closes all pooled connections, of every loop, and leaves the embedded server; using it again reconnects."""
+        with self._lock:
+            engine, self._engine = self._engine, None
+            loops, self._loops = self._loops, {}
+        if engine is not None:
+            engine.dispose()
+        for found in loops.values():
+            _finish(found)
+        server, self.server = self.server, None
+        if server is not None:
+            server.stop()
+
+    def forget(self) -> None:
+        """Lets go of everything inherited, in a forked child: the parent's connections stay open and untouched."""
+        _FORGOTTEN.append((self._engine, self._loops, self.server))
+        self._lock = threading.Lock()
+        self._engine, self._loops, self.server, self.waits = None, {}, None, 0
+
+    def _connect(self, address: Address, pooler: bool | None) -> Connection:
+        conn: Connection | None = None
+        try:
+            conn = psycopg.connect(**self._arguments(address, EchoCursor))
+            self._settle(conn, drive(prepare_session(conn.info, self.settings, pooler), conn), address)
+        except (psycopg.Error, OSError) as failure:
+            if conn is not None:
+                conn.close()
+            raise self._unreachable(address, failure) from failure
+        return conn
+
+    def _arguments(self, address: Address, cursor: Any) -> dict[str, Any]:
+        defaults = {
+            "application_name": f"outlive:{self.settings.service or '-'}"[:63],
+            "connect_timeout": str(self.settings.connect_timeout_s),
+            "keepalives_idle": "30",
+            "keepalives_interval": "5",
+            "keepalives_count": "3",
+            "tcp_user_timeout": "30000",
+        }
+        options = {**defaults, **address.options, "client_encoding": "UTF8"}
+        factory = {"cursor_factory": cursor} if self.settings.echo else {}
+        return {**options, "autocommit": True, "prepare_threshold": None, **factory}
+
+    def _settle(self, conn: Any, pooler: bool, address: Address | None = None) -> None:
+        if not pooler:
+            conn.prepare_threshold = PREPARE_AFTER
+        if address is None or address is self.address:
+            self._pooler = pooler
+
+    def _sync_engine(self) -> sqlalchemy.Engine:
+        with self._lock:
+            if self._engine is None:
+                self._engine = sqlalchemy.create_engine(
+                    "postgresql+psycopg://", creator=self.connect, poolclass=QueuePool, **self._pool_arguments()
+                )
+            return self._engine
+
+    def _async_engine(self) -> AsyncEngine:
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if loop not in self._loops:
+                for other in [known for known in self._loops if known.is_closed()]:
+                    _finish(self._loops.pop(other))
+                self._loops[loop] = self._loop_pool()
+            return self._loops[loop].engine
+
+    def _loop_pool(self) -> _LoopPool:
+        async def create() -> AsyncConnection:
+            conn = await self.connect_async()
+            made.connections.add(conn)
+            return conn
+
+        made = _LoopPool(
+            create_async_engine(
+                "postgresql+psycopg://",
+                async_creator=create,
+                poolclass=AsyncAdaptedQueuePool,
+                **self._pool_arguments(),
+            )
+        )
+        return made
+
+    def _pool_arguments(self) -> dict[str, Any]:
+        return {
+            "pool_size": self.settings.pool_size,
+            "max_overflow": self.settings.max_overflow,
+            "pool_timeout": self.settings.pool_timeout_s,
+            "pool_recycle": self.settings.pool_recycle_s,
+            "pool_pre_ping": self.settings.pre_ping,
+            "use_native_hstore": False,
+        }
+
+    def _count_wait(self, pool: Pool) -> None:
+        if _lent(pool) >= self.limit:
+            with self._lock:
+                self.waits += 1
+
+    def _exhausted(self, pool: Pool) -> Unavailable:
+        waited_s = self.settings.pool_timeout_s
+        reason = f"no free connection within {waited_s:g} s, {_lent(pool)} of {self.limit} in use"
+        return Unavailable(store="connection pool", reason=reason)
+
+    def _unreachable(self, address: Address, failure: Exception) -> Unreachable:
+        words = "; ".join(line.strip() for line in str(failure).splitlines() if line.strip())
+        return Unreachable(address=address.masked(), reason=address.scrub(words) or type(failure).__name__)
+
+    def __repr__(self) -> str:
+        return f"Database({self.address.masked()!r})"
+
+
+def _unusable(conn: Connection | AsyncConnection) -> bool:
+    return conn.closed or conn.info.transaction_status in (TransactionStatus.ACTIVE, TransactionStatus.UNKNOWN)
+
+
+def _lent(pool: Pool) -> int:
+    return cast("QueuePool", pool).checkedout()
+
+
+def _finish(found: _LoopPool) -> None:
+    for conn in list(found.connections):
+        conn.pgconn.finish()
+    found.engine.sync_engine.dispose(close=False)
+
+
+async def _close_async(conn: AsyncConnection | None) -> None:
+    if conn is not None:
+        with suppress(psycopg.Error):
+            await conn.close()

@@ -1,0 +1,1 @@
+"""The Alembic environment of the schema `outlive`, shipped with the package."""
