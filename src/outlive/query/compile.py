@@ -1,0 +1,179 @@
+"""A query or total as one SQL statement over a store's table.
+
+Columns decide almost every row. What a typed column cannot hold stands in outlive_extra, and rows whose record such a
+value takes part in are *odd*: the statement brings all of them beside the decided ones, marked, and Python looks at
+them as records (`outlive.query.evaluate`). One statement sees one snapshot, so no row falls between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import sqlalchemy
+from psycopg import sql
+
+from outlive.query.conditions import Column, Condition, condition, odd
+from outlive.query.language import Filter, Order, Query
+from outlive.query.pieces import Piece, build, joined
+
+_MANY = 2**62
+ORDERED = frozenset({"text", "number", "date", "instant", "time", "duration", "uuid", "bytes"})
+
+
+class QueryTable(Protocol):
+    """What a statement needs to know of a store's table."""
+
+    table: sqlalchemy.Table
+    key_name: str
+    column_names: Sequence[str]
+    key_cast: sql.Composable
+
+    def key_literal(self, key: Hashable) -> str:
+        """The key as text that PostgreSQL casts to the key column's type."""
+        ...
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """Statements over one table; `column` says where a field's values lie. Raises what `column` raises."""
+
+    source: QueryTable
+    column: Callable[[str], Column]
+
+    def find(self, query: Query, keys: Iterable[Hashable] = ()) -> Found:
+        """The statement of `query`. With `keys`, it brings every match and also the rows of these keys."""
+        return Found(self, query, tuple(keys))
+
+    @cached_property
+    def relation(self) -> sql.Identifier:
+        """The qualified table name."""
+        table = self.source.table
+        return sql.Identifier(*([table.schema] if table.schema else []), table.name)
+
+    @cached_property
+    def columns(self) -> Piece:
+        """The columns of a stored record, in the table's own order."""
+        names = [sql.Identifier(name) for name in self.source.column_names]
+        return Piece(sql.Composed([sql.SQL(", ").join(names)]))
+
+    @cached_property
+    def insertion(self) -> Piece:
+        """The ORDER BY of insertion order."""
+        return build("outlive_position, {}", sql.Identifier(self.source.key_name))
+
+    def where(self, filters: Sequence[Filter]) -> Piece:
+        """True for decided rows that may match."""
+        return joined(" AND ", (condition(self.column(each.field), each).piece for each in filters), "true")
+
+    def odd_where(self, filters: Sequence[Filter]) -> Piece:
+        """True for odd rows that may match."""
+        return joined(" AND ", (self._odd_or(self.column(each.field), each) for each in filters), "true")
+
+    def _odd_or(self, column: Column, asked: Filter) -> Piece:
+        return build("{} OR {}", condition(column, asked).piece, odd(column))
+
+    def decided(self, filters: Sequence[Filter], strange: Piece) -> Piece:
+        """True for rows that may match and are not odd."""
+        return build("({} AND NOT ({}))", self.where(filters), strange)
+
+    def odd_rows(self, filters: Sequence[Filter], strange: Piece, without: Sequence[Hashable] = ()) -> Piece:
+        """The odd rows that may match, those of the keys in `without` left out."""
+        return build(
+            "SELECT {} FROM {} WHERE outlive_extra IS NOT NULL AND ({}) AND {}{}",
+            self.columns,
+            self.relation,
+            strange,
+            self.odd_where(filters),
+            build(" AND NOT ({})", self.key_in(without)) if without else build(""),
+        )
+
+    def is_odd(self, fields: Iterable[str], identical: Iterable[str] = ()) -> Piece:
+        """True for rows that the columns of these fields do not decide."""
+        to_the_letter = set(identical)
+        pieces = (odd(self.column(each), identical=each in to_the_letter) for each in fields)
+        return joined(" OR ", pieces, "false")
+
+    def key_in(self, keys: Sequence[Hashable]) -> Piece:
+        """True for the rows of these keys."""
+        literals = [self.source.key_literal(each) for each in keys]
+        return build("{} = ANY({}::text[]::{}[])", sql.Identifier(self.source.key_name), literals, self.source.key_cast)
+
+    def ordering(self, order: Order) -> Piece:
+        """One field's part of an ORDER BY; None comes last where ascending and first where descending."""
+        return build("{} DESC" if order.descending else "{}", self.sortable(order.field))
+
+    def sortable(self, field: str) -> Piece:
+        """The field's column, text by code point."""
+        column = self.column(field)
+        return build('{} COLLATE "C"', column.place) if column.domain == "text" else column.place
+
+
+@dataclass(frozen=True)
+class Found:
+    """The statement that answers a query: rows of the table's columns and, last, whether the row is odd.
+
+    Rows come in insertion order. If `paged`, decided rows are already cut to the page when there is no odd row, and
+    else begin at the first match and end where the page ends.
+    """
+
+    compiler: Compiler
+    query: Query
+    keys: tuple[Hashable, ...]
+
+    @cached_property
+    def paged(self) -> bool:
+        """Whether PostgreSQL cuts out the page."""
+        if self.query.limit is None or self.keys:
+            return False
+        return all(each.exact for each in self._conditions()) and all(self._sortable(each) for each in self.query.order)
+
+    def _conditions(self) -> list[Condition]:
+        return [condition(self.compiler.column(each.field), each) for each in self.query.filters]
+
+    def _sortable(self, order: Order) -> bool:
+        return self.compiler.column(order.field).kind in ORDERED
+
+    @cached_property
+    def statement(self) -> Piece:
+        """The statement."""
+        at = self.compiler
+        odd = at.odd_rows(self.query.filters, at.is_odd(self.query.fields), self.keys)
+        return build(
+            "WITH odd AS MATERIALIZED ({})"
+            " SELECT * FROM (SELECT *, true AS outlive_odd FROM odd UNION ALL ({})) AS found ORDER BY {}",
+            odd,
+            self._decided(),
+            at.insertion,
+        )
+
+    def _decided(self) -> Piece:
+        at = self.compiler
+        return build(
+            "SELECT {}, false AS outlive_odd FROM {} WHERE {}{}{}",
+            at.columns,
+            at.relation,
+            at.decided(self.query.filters, at.is_odd(self.query.fields)),
+            build(" OR {}", at.key_in(self.keys)) if self.keys else build(""),
+            self._page() if self.paged else build(""),
+        )
+
+    def _page(self) -> Piece:
+        order = build(" ORDER BY ")
+        for each in self.query.order:
+            order = build("{}{}, ", order, self.compiler.ordering(each))
+        return build("{}{}{}", order, self.compiler.insertion, self._cut())
+
+    def _cut(self) -> Piece:
+        limit, offset = min(self.query.limit or 0, _MANY), min(self.query.offset, _MANY)
+        if not offset:
+            return build(" LIMIT {}::bigint", limit)
+        return build(
+            " LIMIT CASE WHEN EXISTS (SELECT FROM odd) THEN {}::bigint ELSE {}::bigint END"
+            " OFFSET CASE WHEN EXISTS (SELECT FROM odd) THEN 0 ELSE {}::bigint END",
+            limit + offset,
+            limit,
+            offset,
+        )

@@ -1,0 +1,174 @@
+"""Totals as one SQL statement: sums that PostgreSQL makes of decided rows, and the odd rows beside them.
+
+Every row has the table's columns and then `outlive_first`, `outlive_rows`, `outlive_counted`, `outlive_sum`. A row
+with `outlive_rows` is a group's sum; its columns are the record that was inserted first, which names the group. Any
+other row is one record to add in Python. For an extreme PostgreSQL picks the record of each group that holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from outlive.query.compile import ORDERED, Compiler
+from outlive.query.conditions import Column, condition
+from outlive.query.evaluate import Peek
+from outlive.query.language import Filter
+from outlive.query.pieces import Piece, build
+from outlive.query.totals import EXACT, Tally, Total
+
+R = TypeVar("R")
+TYPES: dict[str, type] = {"numeric": Decimal, "float": float, "integer": int, "boolean": int}
+
+
+def compile_total(at: Compiler, asked: Total, filters: Sequence[Filter]) -> Piece | None:
+    """The statement, or None where columns cannot give the answer: then fetch the records and add them up."""
+    if not _feasible(at, asked) or not all(condition(at.column(each.field), each).exact for each in filters):
+        return None
+    fields = dict.fromkeys([*(each.field for each in filters), *asked.fields])
+    strange = at.is_odd(fields, identical=_to_the_letter(asked))
+    decided = at.decided(filters, strange)
+    answer = _extremes(at, asked, decided) if asked.name in {"min", "max"} else _sums(at, asked, decided)
+    return build(
+        "WITH odd AS MATERIALIZED ({}), answer AS MATERIALIZED ({})"
+        " SELECT * FROM answer UNION ALL"
+        " SELECT odd.*, NULL::numeric, NULL::bigint, NULL::bigint, NULL::numeric FROM odd",
+        at.odd_rows(filters, strange),
+        answer,
+    )
+
+
+def add_rows(
+    asked: Total,
+    rows: Iterable[Sequence[Any]],
+    read: Callable[[Sequence[Any]], tuple[R, Any]],
+    peek: Peek[R],
+    summed: type | None,
+) -> Any:
+    """The total that the statement's rows come to. `read` gives a row's (record, position); `summed` as `type_of`."""
+    tally = Tally(asked)
+    for row in rows:
+        *cells, first, count, counted, amount = row
+        if count is None:
+            record, position = read(cells)
+            group = tally.add(record, position, peek)
+            if first is not None:
+                tally.group(group.label, first)
+            continue
+        group = tally.group(peek(read(cells)[0], asked.by) if asked.by else None, first)
+        group.rows += count
+        group.counted += counted
+        if counted and summed is not None:
+            group.total = EXACT.add(group.total, Decimal(amount))
+            group.types.add(summed)
+    return tally.answer()
+
+
+def type_of(asked: Total, column: Column) -> type | None:
+    """The number type of what PostgreSQL adds up, None for a column without numbers."""
+    return asked.declared or TYPES.get(column.domain)
+
+
+def _feasible(at: Compiler, asked: Total) -> bool:
+    if asked.by is not None and at.column(asked.by).kind is None:
+        return False
+    if asked.name == "count":
+        return True
+    kind = at.column(asked.field).kind
+    return kind == "number" if asked.name in {"sum", "avg"} else kind in ORDERED
+
+
+def _to_the_letter(asked: Total) -> list[str]:
+    """Fields of which not only the value but its type and form come into the answer."""
+    exact = [asked.by] if asked.by else []
+    if asked.name in {"sum", "avg"} and asked.declared is not float:
+        exact.append(asked.field)
+    return exact
+
+
+def _label(at: Compiler, field: str) -> Piece:
+    """What rows of one group share; 1.0 and 1.00 stay apart here, because either may name the group."""
+    column = at.column(field)
+    return build("{}::text", column.place) if column.domain in {"numeric", "float"} else column.place
+
+
+def _sums(at: Compiler, asked: Total, decided: Piece) -> Piece:
+    counted, amount = _amounts(at, asked)
+    if asked.by is None:
+        sums = build(
+            "SELECT count(*) AS outlive_rows, {} AS outlive_counted, {} AS outlive_sum FROM {} WHERE {}",
+            counted,
+            amount,
+            at.relation,
+            decided,
+        )
+        return build(
+            "SELECT {}, NULL::numeric AS outlive_first, outlive_rows, outlive_counted, outlive_sum"
+            " FROM ({}) AS sums LEFT JOIN {} ON false",
+            at.columns,
+            sums,
+            at.relation,
+        )
+    label = _label(at, asked.by)
+    sums = build(
+        "SELECT {} AS outlive_label, min(outlive_position) AS outlive_first, count(*) AS outlive_rows,"
+        " {} AS outlive_counted, {} AS outlive_sum FROM {} WHERE {} GROUP BY 1",
+        label,
+        counted,
+        amount,
+        at.relation,
+        decided,
+    )
+    return build(
+        "SELECT DISTINCT ON (outlive_label) {}, outlive_first, outlive_rows, outlive_counted, outlive_sum"
+        " FROM ({}) AS sums JOIN {} ON outlive_position = outlive_first AND {} IS NOT DISTINCT FROM outlive_label"
+        " AND {} ORDER BY outlive_label, {}",
+        at.columns,
+        sums,
+        at.relation,
+        label,
+        decided,
+        at.insertion,
+    )
+
+
+def _amounts(at: Compiler, asked: Total) -> tuple[Piece, Piece]:
+    if asked.name == "count":
+        return build("0::bigint"), build("NULL::numeric")
+    column = at.column(asked.field)
+    place = column.place
+    if column.domain == "float":
+        place = build("{}::text::numeric", place)  # as written; a direct cast keeps 15 digits only
+    elif column.domain == "boolean":
+        place = build("{}::integer", place)
+    return build("count({})", place), build("sum({})::numeric", place)
+
+
+def _extremes(at: Compiler, asked: Total, decided: Piece) -> Piece:
+    direction = build("{} NULLS LAST" if asked.name == "min" else "{} DESC NULLS LAST", at.sortable(asked.field))
+    rest = build("NULL::bigint AS outlive_rows, NULL::bigint AS outlive_counted, NULL::numeric AS outlive_sum")
+    if asked.by is None:
+        return build(
+            "SELECT {}, NULL::numeric AS outlive_first, {} FROM {} WHERE {} ORDER BY {}, {} LIMIT 1",
+            at.columns,
+            rest,
+            at.relation,
+            decided,
+            direction,
+            at.insertion,
+        )
+    label = _label(at, asked.by)
+    return build(
+        "SELECT DISTINCT ON ({}) {}, min(outlive_position) OVER (PARTITION BY {}) AS outlive_first, {}"
+        " FROM {} WHERE {} ORDER BY {}, {}, {}",
+        label,
+        at.columns,
+        label,
+        rest,
+        at.relation,
+        decided,
+        label,
+        direction,
+        at.insertion,
+    )

@@ -1,0 +1,41 @@
+"""SQL text together with its parameters, so that both are composed in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, LiteralString, NamedTuple
+
+from psycopg import sql
+
+
+class Piece(NamedTuple):
+    """A part of a statement and the values of its placeholders, in order."""
+
+    text: sql.Composed
+    values: tuple[Any, ...] = ()
+
+
+def build(template: LiteralString, *parts: Any) -> Piece:
+    """The template with each {} filled: by a piece, by an identifier or other SQL, or else by a parameter."""
+    texts: list[sql.Composable] = []
+    held: list[Any] = []
+    for part in parts:
+        if isinstance(part, Piece):
+            texts.append(part.text)
+            held.extend(part.values)
+        elif isinstance(part, sql.Composable):
+            texts.append(part)
+        else:
+            texts.append(sql.Placeholder())
+            held.append(part)
+    return Piece(sql.SQL(template).format(*texts), tuple(held))
+
+
+def joined(separator: LiteralString, pieces: Iterable[Piece], empty: LiteralString) -> Piece:
+    """The pieces in brackets with the separator between them; `empty` if there are none."""
+    parts = tuple(pieces)
+    if not parts:
+        return build(empty)
+    bracketed = [build("({})", part) for part in parts]
+    values = tuple(value for part in bracketed for value in part.values)
+    return Piece(sql.Composed([sql.SQL(separator).join([part.text for part in bracketed])]), values)
