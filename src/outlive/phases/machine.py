@@ -13,6 +13,7 @@ from typing import Literal, get_args
 from outlive.errors import BadSetting, IllegalMove
 
 Phase = Literal["legacy", "dual_write", "dual_read", "database"]
+Preparation = Literal["refill"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
 DEFAULT_ROLLBACK: Phase = "dual_write"
 
@@ -28,7 +29,7 @@ class Move:
     current: Phase
     wanted: Phase
     gates: tuple[str, ...]
-    prepare: tuple[str, ...] = ()
+    prepare: tuple[Preparation, ...] = ()
     restarts_backfill: bool = False
 
     @property
