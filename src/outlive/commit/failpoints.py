@@ -38,6 +38,9 @@ NAMES = frozenset(
         "image.after",
         "ack.before",
         "ack.after",
+        "drain.before_mark",
+        "file.before_sync",
+        "file.after_rename",
     }
 )
 
