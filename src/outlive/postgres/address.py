@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode
 
 import psycopg
 import sqlalchemy
@@ -134,8 +134,8 @@ class Address:
         return make_conninfo("", **self.options)
 
     def url(self, driver: str = "psycopg") -> sqlalchemy.URL:
-        """SQLAlchemy's form; its str() hides the password."""
-        query = {name: value for name, value in self.options.items() if name not in _MAIN}
+        """SQLAlchemy's form; its str() hides the password, and a client key's `sslpassword` is left out."""
+        query = {name: value for name, value in self.options.items() if name not in (*_MAIN, *SECRETS)}
         host = self.options.get("host")
         simple = host is None or not (host.startswith(("/", "@")) or "," in host)
         if not simple:
@@ -201,8 +201,7 @@ _VARIABLES = {
 
 def _hidden(text: str) -> str:
     """Only the scheme: nothing after it is known to be no password."""
-    head, mark, _ = text.partition("://")
-    return f"{head}://…" if mark and re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+_.-]{0,30}", head) else "(hidden)"
+    return "postgresql://…" if _SCHEME.match(text) else "(hidden)"
 
 
 def _check_variables(options: dict[str, str]) -> None:
@@ -229,12 +228,12 @@ def _plain_url(text: str, scheme: re.Match[str]) -> tuple[str, bool]:
         raise BadAddress(address=shown, reason="a % that is no percent-encoding is written %25")
     if "#" in rest:
         raise BadAddress(address=shown, reason="# is written %23")
-    parts = urlsplit("postgresql://" + rest)
-    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    place, _, words = rest.partition("?")
+    pairs = parse_qsl(words, keep_blank_values=True)
     kept = [_as_libpq(name, value) for name, value in pairs if name not in _NOT_LIBPQ]
     pooler = any(name == "pgbouncer" and boolean(value) for name, value in pairs)
     query = urlencode(kept, quote_via=quote)
-    return f"postgresql://{parts.netloc}{parts.path}{'?' + query if query else ''}", pooler
+    return f"postgresql://{place}{'?' + query if query else ''}", pooler
 
 
 def _as_libpq(name: str, value: str) -> tuple[str, str]:
