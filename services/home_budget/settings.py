@@ -31,3 +31,8 @@ def host() -> str:
 def port() -> int:
     """Port to listen on: PORT, else 8000. Raises ValueError when PORT is no number."""
     return int(os.environ.get("PORT") or "8000")
+
+
+def log_level() -> str:
+    """LOG_LEVEL in lower case, else `warning`."""
+    return (os.environ.get("LOG_LEVEL") or "warning").lower()

@@ -61,6 +61,7 @@ FORMS = {
     )
 }
 PHASES = [name for name, form in FORMS.items() if form.module == OURS]
+in_every_phase = pytest.mark.parametrize("form", PHASES, indirect=True, scope="session")
 Start = Callable[..., Service]
 
 
@@ -83,7 +84,7 @@ def _database(pg_server: Address) -> Iterator[str]:
 
 @pytest.fixture(scope="session", params=FORMS)
 def form(request: pytest.FixtureRequest) -> Form:
-    """Each form in turn; a test that asks for `phases_only` forms parametrises this fixture itself."""
+    """Each form in turn; tests of what the first version did not have are marked `in_every_phase`."""
     return FORMS[request.param]
 
 

@@ -46,11 +46,12 @@ class Service:
         """Start and wait until it answers. Raises AssertionError with its log when it does not."""
         self.port = free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
+        own = {"PORT": str(self.port), "HOST": "127.0.0.1", "HOME_BUDGET_DATA": str(self.data)}
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", self.module],
                 cwd=self.folder,
-                env=self._environment(),
+                env={**environment(), **own, **self.environment},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -76,13 +77,6 @@ class Service:
             self.process.wait(STOP_LIMIT_S)
             self.process = None
 
-    def _environment(self) -> dict[str, str]:
-        kept = ("PATH", "HOME", "LANG", "TMPDIR")
-        given = {name: text for name, text in os.environ.items() if name in kept or name.startswith("COVERAGE_")}
-        paths = os.pathsep.join((str(REPOSITORY / "src"), str(REPOSITORY)))
-        own = {"PYTHONPATH": paths, "PORT": str(self.port), "HOST": "127.0.0.1", "HOME_BUDGET_DATA": str(self.data)}
-        return {**given, **own, **self.environment}
-
     def _wait_until_it_answers(self) -> None:
         assert self.process is not None
         deadline = time.monotonic() + START_LIMIT_S
@@ -96,6 +90,13 @@ class Service:
                 time.sleep(0.05)
         self.kill()
         raise AssertionError(f"{self.module} did not answer in {START_LIMIT_S} s:\n{self.log()}")
+
+
+def environment() -> dict[str, str]:
+    """What a process needs of ours; flags and addresses of the surrounding run stay out."""
+    kept = ("PATH", "HOME", "LANG", "TMPDIR")
+    given = {name: text for name, text in os.environ.items() if name in kept or name.startswith("COVERAGE_")}
+    return {**given, "PYTHONPATH": os.pathsep.join((str(REPOSITORY / "src"), str(REPOSITORY)))}
 
 
 def free_port() -> int:
