@@ -33,7 +33,7 @@ class Event:
 
     id: int
     at: datetime
-    service: str
+    service: str | None
     store: str | None
     kind: str
     actor: str

@@ -26,7 +26,7 @@ WHERE p.service = %s AND p.store = %s
 MEMBERS = """
 SELECT id, host, pid, epoch, report, left_at IS NOT NULL, written_off_at IS NOT NULL,
        extract(epoch FROM now() - seen_at)::float8,
-       (left_at IS NULL AND written_off_at IS NULL AND seen_at + lease_s * 2 * interval '1 second' > now())
+       (left_at IS NULL AND written_off_at IS NULL AND seen_at + coalesce(lease_s, 10) * 2 * interval '1 second' > now())
 FROM outlive.member
 WHERE service = %s AND ((left_at IS NULL AND written_off_at IS NULL) OR coalesce(left_at, written_off_at) >= %s)
 ORDER BY id
@@ -45,7 +45,7 @@ SELECT coalesce(sum(coalesce((report->>'connections')::int, %s)), 0)::int,
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
        - coalesce(current_setting('reserved_connections', true), '0')::int
 FROM outlive.member
-WHERE left_at IS NULL AND written_off_at IS NULL AND seen_at + lease_s * 2 * interval '1 second' > now()
+WHERE left_at IS NULL AND written_off_at IS NULL AND seen_at + coalesce(lease_s, 10) * 2 * interval '1 second' > now()
 """
 _NEVER = datetime.min.replace(tzinfo=UTC)
 

@@ -18,13 +18,13 @@ INSERT INTO outlive.request (service, store, kind, asked_by, args, member) VALUE
 ANSWER = """
 SELECT r.member, r.taken_at IS NOT NULL, r.done_at IS NOT NULL, r.result,
        coalesce(m.left_at IS NULL AND m.written_off_at IS NULL
-                AND m.seen_at + m.lease_s * 2 * interval '1 second' > now(), false)
+                AND m.seen_at + coalesce(m.lease_s, 10) * 2 * interval '1 second' > now(), false)
 FROM outlive.request AS r LEFT JOIN outlive.member AS m ON m.id = r.member WHERE r.id = %s
 """
 WITHDRAW = "DELETE FROM outlive.request WHERE id = %s AND taken_at IS NULL RETURNING id"
 REHEARSED = """
-UPDATE outlive.phase SET rehearsal = %s || jsonb_build_object('at', r.done_at)
-FROM outlive.request AS r WHERE r.id = %s AND service = r.service AND outlive.phase.store = r.store
+UPDATE outlive.phase AS p SET rehearsal = %s || jsonb_build_object('at', r.done_at)
+FROM outlive.request AS r WHERE r.id = %s AND p.service = r.service AND p.store = r.store
 """
 VERIFICATION = """
 SELECT id, service, store, mode, requested_at, requested_by, member, started_at, finished_at, epoch, compared,
