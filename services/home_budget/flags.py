@@ -9,6 +9,7 @@ import logging
 import os
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy
 from sqlalchemy.dialects.postgresql import insert
@@ -84,14 +85,15 @@ def _row(name: str, user_id: int | None) -> bool | None:
             return None
         with database.engine(where).begin() as conn:
             conn.execute(sqlalchemy.text("SET LOCAL statement_timeout = '2s'"))
-            return conn.execute(_query(name, user_id)).scalar()
+            told: bool | None = conn.execute(_query(name, user_id)).scalar()
+            return told
     except (sqlalchemy.exc.SQLAlchemyError, OutliveError, OSError) as failure:
         logger.warning("feature flag %s: the database gave no answer (%s)", name, type(failure).__name__)
         _quiet_until = time.monotonic() + QUIET_S
         return None
 
 
-def _query(name: str, user_id: int | None) -> sqlalchemy.Select[tuple[bool]]:
+def _query(name: str, user_id: int | None) -> sqlalchemy.Select[Any]:
     row = FeatureFlagRow
     mine = row.user_id.is_(None) if user_id is None else row.user_id.is_(None) | (row.user_id == user_id)
     return sqlalchemy.select(row.enabled).where(row.name == name, mine).order_by(row.user_id.nulls_last()).limit(1)
