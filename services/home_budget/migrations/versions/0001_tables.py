@@ -1,8 +1,8 @@
 """The three tables: expenses, incomes, feature_flags.
 
-Differs from the draft in the requirement where that draft would have lost or blurred data: the default currency is
-the shekel sign itself, times have a zone, null equals null in the flags' unique constraint, and there is no
-test_column. Ids come from the service, so expenses and incomes have no sequence.
+Differs from the requirement's text where that would lose or blur data: times have a zone, null equals null in the
+flags' unique constraint, and there is no test_column, which only tried out migrations. Ids come from the service, so
+expenses and incomes have no sequence.
 """
 
 from __future__ import annotations
