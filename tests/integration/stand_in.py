@@ -45,6 +45,7 @@ class StandIn:
         self.report: dict[str, Any] = {"journal_units": 0, "pool_use": 0.1, "query_p95_ms": 3.0, **report}
         self.own: dict[str, Any] = {"records": 7, "error_rate": 0.0}
         self.verdict: dict[str, Any] = {"compared": 7, "different": 0, "missing": 0, "extra": 0, "planted_found": True}
+        self.result: dict[str, Any] = {}
         self.refill_ms = 12.0
         self.acknowledges = True
         self.answers = True
@@ -123,12 +124,12 @@ class StandIn:
         )
 
     def _verify(self, store: str) -> dict[str, Any]:
-        names = ", ".join(self.verdict)
         row = self._conn.execute(
-            f"INSERT INTO outlive.verification (service, store, mode, member, started_at, finished_at, epoch, {names})"
-            " SELECT %s, %s, 'full', %s, now(), clock_timestamp(), epoch, %s, %s, %s, %s, %s FROM outlive.service"
+            "INSERT INTO outlive.verification (service, store, mode, member, started_at, finished_at, epoch, compared,"
+            " different, missing, extra, planted_found, result)"
+            " SELECT %s, %s, 'full', %s, now(), clock_timestamp(), epoch, %s, %s, %s, %s, %s, %s FROM outlive.service"
             " WHERE service = %s RETURNING id",
-            (self.service, store, self.id, *self.verdict.values(), self.service),
+            (self.service, store, self.id, *self.verdict.values(), Jsonb(self.result), self.service),
         ).fetchone()
         assert row is not None
         return {"verification": row[0]}

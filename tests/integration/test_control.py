@@ -34,12 +34,14 @@ def conn(db: Database) -> Iterator[Conn]:
 
 
 def phase_row(conn: Conn) -> tuple[str, int]:
+    """Phase and epoch as the row has them."""
     row = conn.execute("SELECT phase, epoch FROM outlive.phase WHERE store = 'tasks'").fetchone()
     assert row is not None
     return row
 
 
 def figures(conn: Conn) -> Any:
+    """All figures of the store."""
     return drive(control.read_figures("farm", "tasks"), conn)
 
 
@@ -52,7 +54,7 @@ def test_a_store_walks_all_the_way_and_back(db: Database, conn: Conn) -> None:
         assert phase_row(conn) == ("database", 4)
         assert member.served == ["rehearse", "verify", "rehearse", "verify"]
         back = run(control.rollback(ORDER, "legacy"), conn)
-        assert [str(change.move) for change in back][0] == "database -> dual_read"
+        assert str(back[0].move) == "database -> dual_read"
         assert phase_row(conn) == ("legacy", 7)
         assert member.served[-1] == "refill"
         assert member.phases == ["legacy", "dual_write", "dual_read", "database", "dual_read", "dual_write", "legacy"]
@@ -273,7 +275,8 @@ def test_verification_grows_stale(db: Database, conn: Conn) -> None:
         run(control.verify(ORDER), conn)
         conn.execute("UPDATE outlive.phase SET changed_at = changed_at - interval '1 hour'")
         conn.execute(
-            "UPDATE outlive.verification SET started_at = now() - interval '11 min', finished_at = now() - interval '11 min'"
+            "UPDATE outlive.verification"
+            " SET started_at = now() - interval '11 min', finished_at = now() - interval '11 min'"
         )
         gates = {gate.name: gate for gate in run(control.preview(ORDER, None, forward=True), conn).gates}
         assert gates["parity"].why == "the verification is stale"

@@ -26,7 +26,8 @@ WHERE p.service = %s AND p.store = %s
 MEMBERS = """
 SELECT id, host, pid, epoch, report, left_at IS NOT NULL, written_off_at IS NOT NULL,
        extract(epoch FROM now() - seen_at)::float8,
-       (left_at IS NULL AND written_off_at IS NULL AND seen_at + coalesce(lease_s, 10) * 2 * interval '1 second' > now())
+       (left_at IS NULL AND written_off_at IS NULL
+        AND seen_at + coalesce(lease_s, 10) * 2 * interval '1 second' > now())
 FROM outlive.member
 WHERE service = %s AND ((left_at IS NULL AND written_off_at IS NULL) OR coalesce(left_at, written_off_at) >= %s)
 ORDER BY id

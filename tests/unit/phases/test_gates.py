@@ -45,10 +45,12 @@ GOOD = Figures(
 
 
 def with_member(**changes: object) -> Figures:
+    """Good figures but for their one member."""
     return replace(GOOD, members=(replace(MEMBER, **changes),))
 
 
 def with_parity(**changes: object) -> Figures:
+    """Good figures but for the newest verification."""
     return replace(GOOD, parity=replace(PARITY, **changes))
 
 
