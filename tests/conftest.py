@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -61,6 +63,20 @@ def _build_template(conn: psycopg.Connection, server: Address, name: str) -> Non
     upgrade_control(database)
     database.dispose()
     conn.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(draft), sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[..., Any]:
+    """Waits for a condition: its first true answer, or a failure once `limit_s` (20) passes without one."""
+
+    def wait(condition: Callable[[], Any], limit_s: float = 20.0) -> Any:
+        deadline = time.monotonic() + limit_s
+        while not (answer := condition()):
+            assert time.monotonic() < deadline, f"not so within {limit_s} s"
+            time.sleep(0.01)
+        return answer
+
+    return wait
 
 
 @pytest.fixture

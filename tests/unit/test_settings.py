@@ -78,7 +78,7 @@ def test_settings_never_show_the_password() -> None:
     settings = Settings.from_env({"DATABASE_URL": f"postgresql://u:{SECRET}@h/d", "POSTGRES_PASSWORD": SECRET})
     assert SECRET not in repr(settings) + str(settings)
     assert not settings.embedded
-    assert pickle.loads(pickle.dumps(settings)) == settings
+    assert pickle.loads(pickle.dumps(settings)) == settings  # noqa: S301
 
 
 def test_dotenv_never_overrides(tmp_path: Path) -> None:

