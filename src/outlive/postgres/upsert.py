@@ -26,6 +26,7 @@ class Statements:
         self._names = {"service": table.service, "store": table.store}
         parts = _parts(table)
         self._put_live = _filled(_PUT_LIVE, parts)
+        self._insert_live = _filled(_INSERT_LIVE, parts)
         self._put_replay = _filled(_PUT_REPLAY, parts)
         self._patch_live = _filled(_PATCH_LIVE, parts)
         self._delete_live = _filled(_DELETE_LIVE, parts)
@@ -47,6 +48,10 @@ class Statements:
     def put_live(self, rows: Sequence[Row]) -> Statement:
         """Whole rows, each raised above the row and tombstone it meets. Returns (key text, version) a row."""
         return self._put_live, self._columns(rows)
+
+    def insert_live(self, rows: Sequence[Row]) -> Statement:
+        """Whole rows under keys that are free. Returns (key text, version) of what landed; a taken key is left out."""
+        return self._insert_live, self._columns(rows)
 
     def put_replay(self, rows: Sequence[Row]) -> Statement:
         """Whole rows, each only where newer than row and tombstone. Returns (key text, version) of what landed."""
@@ -97,6 +102,16 @@ LEFT JOIN outlive.tombstone b ON b.service = %(service)s AND b.store = %(store)s
 ORDER BY 1
 ON CONFLICT ({key}) DO UPDATE SET {assign_excluded},
   {version} = greatest(excluded.{version}, t.{version} + 1)
+RETURNING t.{key}::text, t.{version}
+"""
+
+_INSERT_LIVE = """
+INSERT INTO {table} AS t ({columns})
+SELECT {values_raised}
+FROM unnest({arrays}) AS n ({raw})
+LEFT JOIN outlive.tombstone b ON b.service = %(service)s AND b.store = %(store)s AND b.key = n.c0
+ORDER BY 1
+ON CONFLICT ({key}) DO NOTHING
 RETURNING t.{key}::text, t.{version}
 """
 
