@@ -10,30 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
-import sqlalchemy
 from psycopg import sql
 
-from outlive.query.conditions import Column, Condition, condition, odd
+from outlive import errors
+from outlive.query.columns import Column, QueryTable
+from outlive.query.conditions import Condition, condition
 from outlive.query.language import Filter, Order, Query
 from outlive.query.pieces import Piece, build, joined
 
 _MANY = 2**62
-ORDERED = frozenset({"text", "number", "date", "instant", "time", "duration", "uuid", "bytes"})
-
-
-class QueryTable(Protocol):
-    """What a statement needs to know of a store's table."""
-
-    table: sqlalchemy.Table
-    key_name: str
-    column_names: Sequence[str]
-    key_cast: sql.Composable
-
-    def key_literal(self, key: Hashable) -> str:
-        """The key as text that PostgreSQL casts to the key column's type."""
-        ...
+ORDERED = frozenset({"text", "number", "date", "instant", "local datetime", "time", "duration", "uuid", "bytes"})
 
 
 @dataclass(frozen=True)
@@ -66,14 +53,16 @@ class Compiler:
 
     def where(self, filters: Sequence[Filter]) -> Piece:
         """True for decided rows that may match."""
-        return joined(" AND ", (condition(self.column(each.field), each).piece for each in filters), "true")
+        return joined(" AND ", (self.condition(each).piece for each in filters), "true")
 
     def odd_where(self, filters: Sequence[Filter]) -> Piece:
         """True for odd rows that may match."""
-        return joined(" AND ", (self._odd_or(self.column(each.field), each) for each in filters), "true")
+        pieces = [build("({}) OR ({})", self.condition(each).piece, self.column(each.field).odd) for each in filters]
+        return joined(" AND ", pieces, "true")
 
-    def _odd_or(self, column: Column, asked: Filter) -> Piece:
-        return build("{} OR {}", condition(column, asked).piece, odd(column))
+    def condition(self, asked: Filter) -> Condition:
+        """The filter over its column."""
+        return condition(self.column(asked.field), asked)
 
     def decided(self, filters: Sequence[Filter], strange: Piece) -> Piece:
         """True for rows that may match and are not odd."""
@@ -82,7 +71,7 @@ class Compiler:
     def odd_rows(self, filters: Sequence[Filter], strange: Piece, without: Sequence[Hashable] = ()) -> Piece:
         """The odd rows that may match, those of the keys in `without` left out."""
         return build(
-            "SELECT {} FROM {} WHERE outlive_extra IS NOT NULL AND ({}) AND {}{}",
+            "SELECT {} FROM {} WHERE ({}) AND {}{}",
             self.columns,
             self.relation,
             strange,
@@ -90,16 +79,28 @@ class Compiler:
             build(" AND NOT ({})", self.key_in(without)) if without else build(""),
         )
 
-    def is_odd(self, fields: Iterable[str], identical: Iterable[str] = ()) -> Piece:
-        """True for rows that the columns of these fields do not decide."""
-        to_the_letter = set(identical)
-        pieces = (odd(self.column(each), identical=each in to_the_letter) for each in fields)
-        return joined(" OR ", pieces, "false")
+    def is_odd(self, fields: Iterable[str], exactly: Iterable[str] = ()) -> Piece:
+        """True for rows that the columns of `fields` do not decide, or those of `exactly` do not hold to the letter."""
+        pieces = [self.column(each).odd for each in fields] + [self.column(each).loose for each in exactly]
+        if not self.source.has_extra:
+            return build("false")
+        return build("outlive_extra IS NOT NULL AND ({})", joined(" OR ", pieces, "false"))
+
+    def rows_of(self, keys: Sequence[Hashable]) -> Piece:
+        """The statement that brings the rows of these keys."""
+        return build("SELECT {} FROM {} WHERE {}", self.columns, self.relation, self.key_in(keys))
 
     def key_in(self, keys: Sequence[Hashable]) -> Piece:
-        """True for the rows of these keys."""
-        literals = [self.source.key_literal(each) for each in keys]
-        return build("{} = ANY({}::text[]::{}[])", sql.Identifier(self.source.key_name), literals, self.source.key_cast)
+        """True for the rows of these keys; a key that the column cannot hold has none."""
+        literals = [text for each in keys if (text := self._key_text(each)) is not None]
+        kind = sql.SQL(self.source.key_cast)  # from the table's own types
+        return build("{} = ANY({}::text[]::{}[])", sql.Identifier(self.source.key_name), literals, kind)
+
+    def _key_text(self, key: Hashable) -> str | None:
+        try:
+            return self.source.key_literal(key)
+        except errors.Unholdable:
+            return None
 
     def ordering(self, order: Order) -> Piece:
         """One field's part of an ORDER BY; None comes last where ascending and first where descending."""
@@ -131,7 +132,7 @@ class Found:
         return all(each.exact for each in self._conditions()) and all(self._sortable(each) for each in self.query.order)
 
     def _conditions(self) -> list[Condition]:
-        return [condition(self.compiler.column(each.field), each) for each in self.query.filters]
+        return [self.compiler.condition(each) for each in self.query.filters]
 
     def _sortable(self, order: Order) -> bool:
         return self.compiler.column(order.field).kind in ORDERED

@@ -1,8 +1,9 @@
 """Totals as one SQL statement: sums that PostgreSQL makes of decided rows, and the odd rows beside them.
 
-Every row has the table's columns and then `outlive_first`, `outlive_rows`, `outlive_counted`, `outlive_sum`. A row
-with `outlive_rows` is a group's sum; its columns are the record that was inserted first, which names the group. Any
-other row is one record to add in Python. For an extreme PostgreSQL picks the record of each group that holds it.
+Every row has the table's columns and then `outlive_first`, `outlive_rows`, `outlive_counted`, `outlive_sum`,
+`outlive_whole`. A row with `outlive_rows` is a group's sum; its columns are the record that was inserted first, which
+names the group. Any other row is one record to add in Python. For an extreme, PostgreSQL picks the record of each
+group that holds it.
 """
 
 from __future__ import annotations
@@ -12,28 +13,27 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from outlive.query.compile import ORDERED, Compiler
-from outlive.query.conditions import Column, condition
+from outlive.query.conditions import numeric
 from outlive.query.evaluate import Peek
 from outlive.query.language import Filter
 from outlive.query.pieces import Piece, build
 from outlive.query.totals import EXACT, Tally, Total
 
 R = TypeVar("R")
-TYPES: dict[str, type] = {"numeric": Decimal, "float": float, "integer": int, "boolean": int}
 
 
 def compile_total(at: Compiler, asked: Total, filters: Sequence[Filter]) -> Piece | None:
     """The statement, or None where columns cannot give the answer: then fetch the records and add them up."""
-    if not _feasible(at, asked) or not all(condition(at.column(each.field), each).exact for each in filters):
+    if not _feasible(at, asked) or not all(at.condition(each).exact for each in filters):
         return None
     fields = dict.fromkeys([*(each.field for each in filters), *asked.fields])
-    strange = at.is_odd(fields, identical=_to_the_letter(asked))
+    strange = at.is_odd(fields, exactly=_to_the_letter(asked))
     decided = at.decided(filters, strange)
     answer = _extremes(at, asked, decided) if asked.name in {"min", "max"} else _sums(at, asked, decided)
     return build(
         "WITH odd AS MATERIALIZED ({}), answer AS MATERIALIZED ({})"
         " SELECT * FROM answer UNION ALL"
-        " SELECT odd.*, NULL::numeric, NULL::bigint, NULL::bigint, NULL::numeric FROM odd",
+        " SELECT odd.*, NULL::numeric, NULL::bigint, NULL::bigint, NULL::numeric, NULL::boolean FROM odd",
         at.odd_rows(filters, strange),
         answer,
     )
@@ -46,10 +46,10 @@ def add_rows(
     peek: Peek[R],
     summed: type | None,
 ) -> Any:
-    """The total that the statement's rows come to. `read` gives a row's (record, position); `summed` as `type_of`."""
+    """The total that the statement's rows come to. `read` gives a row's (record, position); `summed`: `summed_type`."""
     tally = Tally(asked)
     for row in rows:
-        *cells, first, count, counted, amount = row
+        *cells, first, count, counted, amount, whole = row
         if count is None:
             record, position = read(cells)
             group = tally.add(record, position, peek)
@@ -59,15 +59,17 @@ def add_rows(
         group = tally.group(peek(read(cells)[0], asked.by) if asked.by else None, first)
         group.rows += count
         group.counted += counted
-        if counted and summed is not None:
+        if counted and amount is not None:
             group.total = EXACT.add(group.total, Decimal(amount))
-            group.types.add(summed)
+            group.types.add(summed or (int if whole else float))
     return tally.answer()
 
 
-def type_of(asked: Total, column: Column) -> type | None:
-    """The number type of what PostgreSQL adds up, None for a column without numbers."""
-    return asked.declared or TYPES.get(column.domain)
+def summed_type(at: Compiler, asked: Total) -> type | None:
+    """The type of every number that PostgreSQL adds up, or None if it is int for whole numbers and else float."""
+    if asked.name not in {"sum", "avg"} or asked.declared in {float, Decimal}:
+        return asked.declared
+    return float if at.column(asked.field).domain == "float" and asked.declared is None else None
 
 
 def _feasible(at: Compiler, asked: Total) -> bool:
@@ -94,17 +96,11 @@ def _label(at: Compiler, field: str) -> Piece:
 
 
 def _sums(at: Compiler, asked: Total, decided: Piece) -> Piece:
-    counted, amount = _amounts(at, asked)
+    amounts = _amounts(at, asked)
     if asked.by is None:
-        sums = build(
-            "SELECT count(*) AS outlive_rows, {} AS outlive_counted, {} AS outlive_sum FROM {} WHERE {}",
-            counted,
-            amount,
-            at.relation,
-            decided,
-        )
+        sums = build("SELECT count(*) AS outlive_rows, {} FROM {} WHERE {}", amounts, at.relation, decided)
         return build(
-            "SELECT {}, NULL::numeric AS outlive_first, outlive_rows, outlive_counted, outlive_sum"
+            "SELECT {}, NULL::numeric AS outlive_first, outlive_rows, outlive_counted, outlive_sum, outlive_whole"
             " FROM ({}) AS sums LEFT JOIN {} ON false",
             at.columns,
             sums,
@@ -112,16 +108,16 @@ def _sums(at: Compiler, asked: Total, decided: Piece) -> Piece:
         )
     label = _label(at, asked.by)
     sums = build(
-        "SELECT {} AS outlive_label, min(outlive_position) AS outlive_first, count(*) AS outlive_rows,"
-        " {} AS outlive_counted, {} AS outlive_sum FROM {} WHERE {} GROUP BY 1",
+        "SELECT {} AS outlive_label, min(outlive_position) AS outlive_first, count(*) AS outlive_rows, {}"
+        " FROM {} WHERE {} GROUP BY 1",
         label,
-        counted,
-        amount,
+        amounts,
         at.relation,
         decided,
     )
     return build(
-        "SELECT DISTINCT ON (outlive_label) {}, outlive_first, outlive_rows, outlive_counted, outlive_sum"
+        "SELECT DISTINCT ON (outlive_label)"
+        " {}, outlive_first, outlive_rows, outlive_counted, outlive_sum, outlive_whole"
         " FROM ({}) AS sums JOIN {} ON outlive_position = outlive_first AND {} IS NOT DISTINCT FROM outlive_label"
         " AND {} ORDER BY outlive_label, {}",
         at.columns,
@@ -133,21 +129,25 @@ def _sums(at: Compiler, asked: Total, decided: Piece) -> Piece:
     )
 
 
-def _amounts(at: Compiler, asked: Total) -> tuple[Piece, Piece]:
+def _amounts(at: Compiler, asked: Total) -> Piece:
     if asked.name == "count":
-        return build("0::bigint"), build("NULL::numeric")
-    column = at.column(asked.field)
-    place = column.place
-    if column.domain == "float":
-        place = build("{}::text::numeric", place)  # as written; a direct cast keeps 15 digits only
-    elif column.domain == "boolean":
-        place = build("{}::integer", place)
-    return build("count({})", place), build("sum({})::numeric", place)
+        return build("0::bigint AS outlive_counted, NULL::numeric AS outlive_sum, NULL::boolean AS outlive_whole")
+    number = numeric(at.column(asked.field))
+    return build(
+        "count({}) AS outlive_counted, sum({}) AS outlive_sum, bool_and({} = trunc({})) AS outlive_whole",
+        number,
+        number,
+        number,
+        number,
+    )
 
 
 def _extremes(at: Compiler, asked: Total, decided: Piece) -> Piece:
     direction = build("{} NULLS LAST" if asked.name == "min" else "{} DESC NULLS LAST", at.sortable(asked.field))
-    rest = build("NULL::bigint AS outlive_rows, NULL::bigint AS outlive_counted, NULL::numeric AS outlive_sum")
+    rest = build(
+        "NULL::bigint AS outlive_rows, NULL::bigint AS outlive_counted, NULL::numeric AS outlive_sum,"
+        " NULL::boolean AS outlive_whole"
+    )
     if asked.by is None:
         return build(
             "SELECT {}, NULL::numeric AS outlive_first, {} FROM {} WHERE {} ORDER BY {}, {} LIMIT 1",

@@ -1,18 +1,18 @@
 """One filter as SQL over one column.
 
 A condition is exact where it lets through the very rows that Python would; otherwise it lets through more, and the
-rows are checked again as records. It speaks only of rows that the column itself decides. A row whose column cannot
-say what the record holds is odd: `odd(column)` is true for it, and only Python decides it.
+rows are checked again as records. It speaks only of rows that the column itself decides (see `Column.odd`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, LiteralString, NamedTuple
+from uuid import UUID
 
 from outlive.query import values
+from outlive.query.columns import Column
 from outlive.query.language import OPERATORS, Filter
 from outlive.query.pieces import Piece, build, joined
 
@@ -25,6 +25,7 @@ CASTS: dict[str, LiteralString] = {
     "boolean": "{}::boolean",
     "date": "{}::date",
     "instant": "{}::timestamptz",
+    "local": "{}::timestamp",
     "time": "{}::time",
     "duration": "{}::interval",
     "uuid": "{}::uuid",
@@ -33,38 +34,11 @@ CASTS: dict[str, LiteralString] = {
 ARRAYS: dict[str, LiteralString] = {domain: cast.removeprefix("{}::") + "[]" for domain, cast in CASTS.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """Where a field's values lie.
-
-    `domain` is one of CASTS, `json`, or `opaque` for a type that is never compared in SQL. `kind` is the kind (see
-    `outlive.query.values`) of the record's value when the column alone gives it. `sure` says that a column
-    that is not null holds an equal value, even where outlive_extra keeps the exact one.
-    """
-
-    field: str
-    place: Piece
-    domain: str
-    kind: str | None = None
-    sure: bool = False
-    extra: Piece | None = None
-
-
 class Condition(NamedTuple):
     """SQL that is true for every row that may match, and for no other if `exact`."""
 
     piece: Piece
     exact: bool
-
-
-def odd(column: Column, *, identical: bool = False) -> Piece:
-    """True (never null) for rows that this column does not decide, or with `identical` does not hold to the letter."""
-    if column.extra is None:
-        return build("false")
-    kept = build("({} ? {}::text) IS TRUE", column.extra, column.field)
-    if identical or not column.sure:
-        return kept
-    return build("({} IS NULL AND {})", column.place, kept)
 
 
 def condition(column: Column, asked: Filter) -> Condition:
@@ -117,7 +91,7 @@ def _choices(column: Column, wanted: list[Any]) -> list[Condition]:
     others: list[Condition] = []
     for each in wanted:
         kind, key = values.keyed(each)
-        written = literal(column, key) if kind == column.kind and not values.is_nan(key) else None
+        written = literal(column.domain, kind, key) if kind == column.kind and not values.is_nan(key) else None
         if written is not None and written[0] == column.domain:
             listed.append(written[1])
         else:
@@ -131,7 +105,7 @@ def _choices(column: Column, wanted: list[Any]) -> list[Condition]:
 
 def _sides(column: Column, key: Any, *, ordered: bool) -> tuple[Piece, Piece] | None:
     """Both sides of a comparison with a key of the column's kind; None where PostgreSQL cannot write the key."""
-    written = literal(column, key)
+    written = literal(column.domain, column.kind or "", key)
     if written is None:
         return None
     domain, text = written
@@ -145,26 +119,33 @@ def _sides(column: Column, key: Any, *, ordered: bool) -> tuple[Piece, Piece] | 
 
 def _as(column: Column, domain: str) -> Piece:
     """The column in another domain, value for value."""
-    if domain == "text":
+    if column.domain == "date":
         return build("to_char({}, 'YYYY-MM-DD') COLLATE \"C\"", column.place)
+    if domain == "text":
+        return build('{}::text COLLATE "C"', column.place)
+    return numeric(column)
+
+
+def numeric(column: Column) -> Piece:
+    """A number column as numeric, every digit kept."""
     if column.domain == "float":
-        return build("{}::text::numeric", column.place)  # a direct cast keeps 15 digits only
+        return build("{}::float8::text::numeric", column.place)  # a direct cast keeps 15 digits
     if column.domain == "boolean":
         return build("{}::integer::numeric", column.place)
     return build("{}::numeric", column.place)
 
 
-def literal(column: Column, key: Any) -> tuple[str, str] | None:
-    """(domain, text) that writes a key of the column's kind; another domain where the column's cannot hold it."""
-    if column.kind == "number":
-        return _number(column.domain, key)
-    if column.kind == "text":
-        return _text(column.domain, key)
-    if column.kind == "instant":
+def literal(domain: str, kind: str, key: Any) -> tuple[str, str] | None:
+    """(domain, text) that writes a key for a column; another domain where the column's own cannot hold it."""
+    if kind == "number":
+        return _number(domain, key)
+    if kind == "text":
+        return _text(domain, key)
+    if kind == "instant":
         return _instant(key)
-    if column.kind == "duration":
+    if kind == "duration":
         return "duration", duration(key)
-    return column.domain, f"\\x{key.hex()}" if column.kind == "bytes" else str(key)
+    return domain, f"\\x{key.hex()}" if kind == "bytes" else str(key)
 
 
 def _number(domain: str, key: int | Decimal) -> tuple[str, str] | None:
@@ -182,7 +163,7 @@ def _number(domain: str, key: int | Decimal) -> tuple[str, str] | None:
 
 
 def _text(domain: str, key: str) -> tuple[str, str] | None:
-    if domain == "date" and _is_iso_date(key):
+    if (domain == "date" and _is_iso_date(key)) or (domain == "uuid" and _is_uuid(key)):
         return domain, str(key)
     if "\x00" in key or not _encodable(key):
         return None
@@ -192,6 +173,13 @@ def _text(domain: str, key: str) -> tuple[str, str] | None:
 def _is_iso_date(text: str) -> bool:
     try:
         return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
     except ValueError:
         return False
 
@@ -225,8 +213,8 @@ def _in_json(column: Column, asked: Filter) -> Piece:
     if operator is None or operator.sql is None or asked.value is None or asked.op == "ne":
         return build("true")
     kind, key = values.keyed(asked.value)
-    plain = Column(column.field, column.place, "text" if kind == "text" else "numeric", kind)
-    written = literal(plain, key) if kind in JSON_TYPES and not values.is_nan(key) else None
+    domain = "text" if kind == "text" else "numeric"
+    written = literal(domain, kind, key) if kind in JSON_TYPES and not values.is_nan(key) else None
     if written is None or written[1].endswith("Infinity"):
         return build("true")
     if kind == "text":

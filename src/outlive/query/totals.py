@@ -157,6 +157,6 @@ def _number_type(value: Any) -> type:
 
 
 def _number(exact: int | Decimal, kind: type) -> Any:
-    if kind is float:
+    if kind is float or (kind is int and not Decimal(exact).is_finite()):
         return float(exact) + 0.0  # a sum has no negative zero
     return exact if kind is Decimal else int(exact)

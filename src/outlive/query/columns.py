@@ -1,0 +1,172 @@
+"""Where a field's values lie in a store's table, and which rows say everything about them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, LiteralString, Protocol
+
+import sqlalchemy
+from psycopg import sql
+
+from outlive.query.pieces import Piece, build
+from outlive.query.values import keyed
+from outlive.records import RecordType
+
+# A $datetime with an offset: the column holds the same instant, whatever the offset.
+AWARE = r'^\{"\$datetime":\[?"[^"T]+T[^"]*[+-][0-9:.]+"'
+NUMBERS = {"bigint": "integer", "double precision": "float", "numeric": "numeric", "boolean": "boolean"}
+EXTRA, DOCUMENT, MISSING_FIELDS = "outlive_extra", "document", "$missing"
+
+
+class _Converter(Protocol):
+    @property
+    def cast(self) -> str: ...
+
+
+class _Stored(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def field(self) -> str: ...
+    @property
+    def converter(self) -> _Converter: ...
+
+
+class QueryTable(Protocol):
+    """What a statement needs to know of a store's table (see `outlive.postgres.tables`)."""
+
+    table: sqlalchemy.Table
+    record_type: RecordType
+    key_name: str
+    column_names: tuple[str, ...]
+    has_extra: bool
+    whole: bool
+
+    @property
+    def columns(self) -> Sequence[_Stored]: ...
+    @property
+    def key_column(self) -> _Stored | None: ...
+    @property
+    def key_cast(self) -> LiteralString: ...
+    def key_literal(self, key: Hashable) -> str: ...
+
+
+@dataclass(frozen=True)
+class Column:
+    """A field in SQL.
+
+    `place` is the expression of its values. `domain` is how PostgreSQL compares them: a key of `conditions.CASTS`,
+    `json`, or `opaque` for a type that SQL never compares. `kind` is the kind (see `values`) of what the record
+    holds when the column alone gives it, None for json and opaque. `odd` is true for rows where the column decides
+    nothing, `loose` for rows where it holds an equal value at most, not the very one. Both are never null.
+    """
+
+    field: str
+    place: Piece
+    domain: str
+    kind: str | None
+    odd: Piece
+    loose: Piece
+
+    def compares(self, value: Any) -> bool:
+        """Whether a record's value has the kind of the column's own values, or is None."""
+        return value is None or keyed(value)[0] == self.kind
+
+
+class Columns:
+    """Columns of a table by field; `hint` gives the plain class that an annotation's values have, or None."""
+
+    def __init__(self, source: QueryTable, hint: Callable[[Any], Any]) -> None:
+        self._source = source
+        self._hint = hint
+        self._known: dict[str, Column] = {}
+
+    def __call__(self, field: str) -> Column:
+        """The field's column; a field that the table does not know is looked for in outlive_extra."""
+        if field not in self._known:
+            self._known[field] = self._find(field)
+        return self._known[field]
+
+    @cached_property
+    def _stored(self) -> dict[str, _Stored]:
+        key = self._source.key_column
+        return {column.field: column for column in (*self._source.columns, *([] if key is None else [key]))}
+
+    def _find(self, field: str) -> Column:
+        nothing = build("false")
+        if self._source.whole:
+            return Column(
+                field, build("({} -> {}::text)", sql.Identifier(DOCUMENT), field), "json", None, nothing, nothing
+            )
+        stored = self._stored.get(field)
+        if stored is not None:
+            return self._typed(field, stored)
+        place = (
+            build("({} ->> {}::text)::jsonb", sql.Identifier(EXTRA), field)
+            if self._source.has_extra
+            else build("NULL::jsonb")
+        )
+        return Column(field, place, "json", None, nothing, nothing)
+
+    def _typed(self, field: str, stored: _Stored) -> Column:
+        place = build("{}", sql.Identifier(stored.name))
+        domain, kind = self._domain(field, stored)
+        loose = self._kept(field, is_key=stored is self._source.key_column)
+        return Column(field, place, domain, kind, self._odd(field, stored, place, domain, loose), loose)
+
+    def _domain(self, field: str, stored: _Stored) -> tuple[str, str | None]:
+        declared = self._source.record_type.fields.get(field)
+        hint = None if declared is None else self._hint(declared.annotation)
+        cast = stored.converter.cast
+        if cast in NUMBERS:
+            return (NUMBERS[cast], "number") if hint is not str else ("opaque", None)
+        if cast == "text" and isinstance(
+            self._source.table.columns[stored.name].type, sqlalchemy.Enum | sqlalchemy.CHAR
+        ):
+            return "opaque", None
+        return _DOMAINS.get((cast, hint)) or _DOMAINS.get((cast, None)) or ("opaque", None)
+
+    def _kept(self, field: str, *, is_key: bool) -> Piece:
+        """True for rows whose outlive_extra tells more of the field than the column."""
+        if not self._source.has_extra:
+            return build("false")
+        extra = sql.Identifier(EXTRA)
+        kept = build("({} ? {}::text) IS TRUE", extra, field)
+        if is_key:
+            kept = build("{} OR ({} -> {}::text ? {}::text) IS TRUE", kept, extra, MISSING_FIELDS, field)
+        return kept
+
+    def _odd(self, field: str, stored: _Stored, place: Piece, domain: str, loose: Piece) -> Piece:
+        if not self._source.has_extra or stored is self._source.key_column:
+            return loose
+        if domain in {*NUMBERS.values(), "json"}:
+            return build("{} IS NULL AND {}", place, loose)
+        if domain == "instant":
+            return build("{} AND ({} ->> {}::text) !~ {}::text", loose, sql.Identifier(EXTRA), field, AWARE)
+        return loose
+
+
+# (cast, class of the record's values) -> (domain, kind). None stands for every class that has no line of its own.
+_DOMAINS: dict[tuple[str, Any], tuple[str, str | None]] = {
+    ("text", None): ("text", "text"),
+    ("text", uuid.UUID): ("opaque", None),
+    ("text", Decimal): ("opaque", None),
+    ("text", dt.date): ("opaque", None),
+    ("text", dt.datetime): ("opaque", None),
+    ("text", dt.time): ("opaque", None),
+    ("date", None): ("date", "text"),
+    ("date", dt.date): ("date", "date"),
+    ("timestamptz", dt.datetime): ("instant", "instant"),
+    ("timestamp", dt.datetime): ("local", "local datetime"),
+    ("time", dt.time): ("time", "time"),
+    ("interval", None): ("duration", "duration"),
+    ("uuid", uuid.UUID): ("uuid", "uuid"),
+    ("uuid", None): ("uuid", "text"),
+    ("bytea", None): ("bytes", "bytes"),
+    ("jsonb", None): ("json", None),
+}

@@ -1,0 +1,147 @@
+"""Answers that wait to be asked for, in blocking and in async code alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import Any, Generic, Protocol, TypeVar
+
+import psycopg
+
+from outlive import errors
+from outlive.postgres.drive import Ask, Rows, Step, drive, drive_async
+
+T = TypeVar("T")
+AWAY = (psycopg.OperationalError, errors.Unavailable, errors.Unreachable)
+
+
+class Line(Protocol):
+    """The way to PostgreSQL that a pending answer takes if it needs one."""
+
+    name: str
+
+    def reads_sql(self) -> bool:
+        """Whether the repository answers by SQL now."""
+        ...
+
+    def session(self) -> AbstractContextManager[psycopg.Connection[Any]]:
+        """A pooled connection for the block."""
+        ...
+
+    def asession(self) -> AbstractAsyncContextManager[psycopg.AsyncConnection[Any]]:
+        """A pooled asyncio connection for the block."""
+        ...
+
+    def observe_query(self, seconds: float) -> None:
+        """Counts one answer by SQL and how long it took, waiting for a connection included."""
+        ...
+
+    def settle(self) -> None:
+        """Where no unit is open: blocks until the write just made is durable."""
+        ...
+
+    async def asettle(self) -> None:
+        """Where no unit is open: waits until the write just made is durable."""
+        ...
+
+
+class Pending(Generic[T]):
+    """An answer not yet asked for: `await pending` in async code, `pending.result()` in blocking code.
+
+    Nothing happens before, so a pending write that is never asked for writes nothing. Each asking runs it anew. What
+    memory answers needs no connection and does not suspend. Raises Unavailable when PostgreSQL is away, and what the
+    operation itself raises.
+    """
+
+    __slots__ = ("_apply", "_line", "_step")
+
+    def __init__(self, line: Line, step: Callable[[], Step[Any]], apply: Callable[[Any], T] | None = None) -> None:
+        """`step` reads; a write then does with its answer what `apply` says, and gives back what that returns."""
+        self._line = line
+        self._step = step
+        self._apply = apply
+
+    def result(self) -> T:
+        """The answer, in blocking code."""
+        try:
+            answer: T = self._run()
+        except AWAY as away:
+            self._must_not_answer(away)
+            answer = self._run()
+        if self._apply is not None:
+            answer = self._apply(answer)
+            self._line.settle()
+        return answer
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._later().__await__()
+
+    async def _later(self) -> T:
+        try:
+            answer: T = await self._run_async()
+        except AWAY as away:
+            self._must_not_answer(away)
+            answer = await self._run_async()
+        if self._apply is not None:
+            answer = self._apply(answer)
+            await self._line.asettle()
+        return answer
+
+    def _run(self) -> Any:
+        asked = _first(self._step())
+        if isinstance(asked, _Done):
+            return asked.answer
+        began = time.perf_counter()
+        with self._line.session() as conn:
+            answer = drive(asked, conn)
+        self._line.observe_query(time.perf_counter() - began)
+        return answer
+
+    async def _run_async(self) -> Any:
+        asked = _first(self._step())
+        if isinstance(asked, _Done):
+            return asked.answer
+        began = time.perf_counter()
+        async with self._line.asession() as conn:
+            answer = await drive_async(asked, conn)
+        self._line.observe_query(time.perf_counter() - began)
+        return answer
+
+    def _must_not_answer(self, away: Exception) -> None:
+        """Raises, unless PostgreSQL went away and memory has taken over the reads in the meantime."""
+        if self._apply is None and not self._line.reads_sql():
+            return
+        if isinstance(away, psycopg.OperationalError):
+            reason = str(away).strip().partition("\n")[0] or type(away).__name__
+            raise errors.Unavailable(store=self._line.name, reason=reason) from away
+        raise away
+
+
+class _Done(Generic[T]):
+    """The answer of a step that asked for nothing."""
+
+    __slots__ = ("answer",)
+
+    def __init__(self, answer: T) -> None:
+        self.answer = answer
+
+
+def _first(step: Step[T]) -> Step[T] | _Done[T]:
+    """The step, begun: its answer if it needs no statement, else a step that goes on from the first one."""
+    try:
+        ask = next(step)
+    except StopIteration as done:
+        return _Done(done.value)
+    return _resumed(ask, step)
+
+
+def _resumed(ask: Ask, step: Step[T]) -> Generator[Ask, Rows, T]:
+    try:
+        while True:
+            ask = step.send((yield ask))
+    except StopIteration as done:
+        answer: T = done.value
+        return answer
+    finally:
+        step.close()
