@@ -34,8 +34,6 @@ NAMES = frozenset(
         "journal.after_mark",
         "commit.before",
         "commit.after",
-        "image.before",
-        "image.after",
         "ack.before",
         "ack.after",
         "drain.before_mark",

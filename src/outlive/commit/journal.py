@@ -346,7 +346,8 @@ class Journal:
 
 
 def _unusable(path: Path, error: OSError) -> JournalUnusable:
-    return JournalUnusable(path=str(path), reason=error.strerror or str(error))
+    where = f": {error.filename}" if error.filename else ""
+    return JournalUnusable(path=str(path), reason=f"{error.strerror or error}{where}")
 
 
 def _forget_in_child() -> None:
