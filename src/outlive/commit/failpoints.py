@@ -32,6 +32,7 @@ NAMES = frozenset(
         "journal.after_sync",
         "journal.before_mark",
         "journal.after_mark",
+        "backfill.chunk",
         "commit.before",
         "commit.after",
         "ack.before",
