@@ -75,6 +75,18 @@ def test_a_role_with_other_habits_changes_nothing(db: Database) -> None:
         assert fresh.execute(SESSION).fetchone() == SET_UP
 
 
+def test_a_role_called_outlive_does_not_work_in_the_control_schema(db: Database) -> None:
+    """The unqualified tables of such a role are those in public, before and after the control schema exists."""
+    with db.session() as conn:
+        conn.execute("CREATE ROLE outlive SUPERUSER LOGIN PASSWORD 'x'")
+    try:
+        with Database(Address({**db.address.options, "user": "outlive", "password": "x"})).connect() as mine:
+            assert mine.execute("SELECT current_user::text, current_schema()::text").fetchone() == ("outlive", "public")
+    finally:
+        with db.session() as conn:
+            conn.execute("DROP ROLE outlive")
+
+
 def test_capabilities_are_read_once(db: Database) -> None:
     """Version, role and limits of the server are known."""
     found = db.capabilities()

@@ -25,7 +25,7 @@ from outlive.errors import Unreachable
 from outlive.postgres import keeper
 from outlive.postgres.address import Address
 
-USER = DATABASE = "outlive"
+USER, DATABASE = "postgres", "outlive"
 BIN_VARIABLE = "OUTLIVE_POSTGRES_BIN"
 BUNDLED = {"18": "pginstall18", "16": "pginstall"}
 SERVER_SETTINGS = {

@@ -10,6 +10,11 @@ import psycopg
 from outlive.postgres.drive import Ask, Step
 from outlive.settings import Settings
 
+# A role called outlive would otherwise find, and create, its unqualified tables in the control schema.
+_OWN_SCHEMA_IS_NOT_THE_DEFAULT = (
+    "SELECT set_config('search_path', 'public', false)"
+    " WHERE current_user = 'outlive' AND current_setting('search_path') = '\"$user\", public'"
+)
 log = logging.getLogger("outlive.sql")
 
 
@@ -30,6 +35,7 @@ def prepare_session(info: psycopg.ConnectionInfo, settings: Settings, pooler: bo
     if not pooler:
         timeout_ms = str(int(settings.statement_timeout_s * 1000))
         yield Ask("SELECT set_config('statement_timeout', %s, false)", [timeout_ms])
+        yield Ask(_OWN_SCHEMA_IS_NOT_THE_DEFAULT)
     return pooler
 
 
