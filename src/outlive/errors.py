@@ -286,11 +286,12 @@ class IllegalMove(PhaseRefused):
 
 @dataclass(eq=False, kw_only=True)
 class GateClosed(PhaseRefused):
-    """A gate does not hold; `gates` names each closed one with its figure."""
+    """A gate does not hold; `gates` names each closed one with its figure, `closed` holds them as plain values."""
 
     message = "{store}: refused by {gates}"
     hint = "outlive status {store}"
     gates: str = ""
+    closed: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(eq=False, kw_only=True)

@@ -115,6 +115,7 @@ def refusal(figures: Figures, gates: list[Gate]) -> GateClosed:
         store=f"{figures.service}/{figures.store}",
         reason="; ".join(gate.why for gate in shut if gate.why),
         gates=", ".join(str(gate) for gate in shut),
+        closed=tuple(gate.facts() for gate in shut),
     )
 
 

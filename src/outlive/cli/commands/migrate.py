@@ -1,0 +1,27 @@
+"""`outlive migrate`: the control schema."""
+
+from __future__ import annotations
+
+from outlive.cli import output, session
+from outlive.cli.options import AsJson, DryRun
+from outlive.postgres.migrate import control_revision, migration_sql, upgrade_control
+
+NAME = "migrate"
+
+
+def command(dry_run: DryRun = False, json: AsJson = False) -> None:
+    """Bring the schema outlive up to date.
+
+    --dry-run prints the SQL. Of several at once one migrates and the rest wait.
+    """
+    if dry_run:
+        text = migration_sql()
+        output.document({"dry_run": True, "sql": text}) if json else print(text, end="")
+        return
+    with session.opened(control=False) as opened:
+        changed = upgrade_control(opened.database)
+        revision = control_revision(opened.database)
+    if json:
+        output.document({"dry_run": False, "changed": changed, "revision": revision})
+    else:
+        print(f"the schema outlive {'is now' if changed else 'was already'} at revision {revision}")
