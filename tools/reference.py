@@ -11,7 +11,8 @@ from typing import Any
 
 import typer.main
 
-from outlive import cli, errors
+from outlive import errors
+from outlive.cli import app as application
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 NOTE = "<!-- Written by tools/reference.py from the code; edit there. -->"
@@ -59,7 +60,7 @@ def commands() -> Iterator[tuple[str, Any]]:
             for name in sorted(inner):
                 yield from walk(f"{words} {name}".strip(), inner[name])
 
-    yield from walk("", typer.main.get_command(cli.app))
+    yield from walk("", typer.main.get_command(application.app))
 
 
 def cli_page() -> str:
@@ -86,25 +87,21 @@ def cli_page() -> str:
 
 def _command(words: str, command: Any) -> list[str]:
     shown = [param for param in command.params if not getattr(param, "hidden", False)]
-    usage = " ".join(["outlive", words, *(param.make_metavar(_context(command)) for param in _arguments(shown))])
-    rows = [row for param in shown if (row := _option(param))]
-    table = ["", "| option | meaning |", "|---|---|", *rows] if rows else []
+    usage = " ".join(["outlive", words, *(_metavar(param) for param in shown if param.param_type_name == "argument")])
+    rows = [f"| `{_spelling(param)}` | {param.help or ''} |" for param in shown]
+    table = ["", "| argument or option | meaning |", "|---|---|", *rows] if rows else []
     return [f"## outlive {words}", "", inspect.cleandoc(command.help or ""), "", f"    {usage}", *table, ""]
 
 
-def _arguments(params: list[Any]) -> list[Any]:
-    return [param for param in params if param.param_type_name == "argument"]
+def _metavar(param: Any) -> str:
+    return str(param.metavar or param.name.upper()).replace("|", "/")
 
 
-def _context(command: Any) -> Any:
-    return command.context_class(command)
-
-
-def _option(param: Any) -> str:
-    names = ", ".join(f"`{name}`" for name in [*param.opts, *param.secondary_opts])
+def _spelling(param: Any) -> str:
     if param.param_type_name == "argument":
-        return f"| `{param.name.upper()}` | {param.help} |" if getattr(param, "help", None) else ""
-    return f"| {names} | {param.help or ''} |"
+        return _metavar(param)
+    names = " / ".join([*param.opts, *param.secondary_opts])
+    return names if param.is_flag else f"{names} {param.metavar or param.name.upper()}"
 
 
 PAGES = {"errors.md": errors_page, "cli.md": cli_page}
