@@ -1049,7 +1049,6 @@ class Model:
         self.durable: Units = []
         self.buffered: Units = []
         self.refused: set[int] = set()
-        self.top = 0
         self.open()
 
     def open(self) -> None:
@@ -1107,8 +1106,6 @@ class Model:
         self.journal.close(remove_if_empty=True)
         self.durable += self.buffered
         self.buffered = []
-        if not self.journal.path.exists():
-            self.top = 0
         self.open()
 
     def check(self) -> None:
