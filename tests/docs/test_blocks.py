@@ -44,6 +44,8 @@ def test_commands_in_pages_and_hints_exist() -> None:
     """Every `outlive COMMAND` in a page or an error's next command can be run."""
     known = {words.split()[0] for words, _ in reference.commands()}
     for page in PAGES:
+        if page.name == "errors.md":
+            continue  # its code spans are messages; the commands in them are the hints below
         assert set(commands_in(page.read_text("utf-8"))) - known == set(), page.name
     for kind in reference.error_classes():
         assert set(commands_in(f"`{kind.hint}`")) - known == set(), kind.__name__
