@@ -59,3 +59,12 @@ class VersionClock:
 
     def _now(self) -> int:
         return max(0, self._now_ms() + self._offset_ms - EPOCH_MS)
+
+    def wall_ms(self) -> int:
+        """This machine's Unix milliseconds, without the offset."""
+        return self._now_ms()
+
+    def rename(self, member: int) -> None:
+        """Draw under another member number from now on."""
+        with self._lock:
+            self._member = member & ((1 << _MEMBER_BITS) - 1)

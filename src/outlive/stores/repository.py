@@ -254,7 +254,7 @@ class Repository:
         if statement is None:
             return self._add_up(asked, query, (yield from self._find_rows(query)))
         rows = yield _ask(statement)
-        return add_rows(asked, rows, lambda row: self._read(row)[1:], self._peek, summed_type(at, asked))
+        return add_rows(asked, query.filters, rows, lambda row: self._read(row)[1:], self._peek, summed_type(at, asked))
 
     def _add_up(self, asked: Total, query: Query, items: Items) -> Any:
         matching = evaluate.matching(query.filters, items, self._peek)

@@ -1,0 +1,556 @@
+"""The one writer of a process, as logic that does no I/O (design.md, section 5).
+
+`Committer.run` is a generator: it yields actions (`Transact`, `Append`, `WriteFiles`, `Connect`, `Idle`, `ReadFrames`,
+`MarkDrained`) and a driver performs them (drivers.py: a thread, or a task on the application's loop). Here it is
+decided which units form a group, in which order, what is split when PostgreSQL refuses, when the journal takes over,
+and who is told what.
+
+States of the way to PostgreSQL: `connected` or not; `backlog` (units in the journal that have not drained). While there
+is a backlog later units queue behind it, in the journal; units that may not be journalled are refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import psycopg
+
+from outlive.commit import failpoints
+from outlive.commit import group as groups
+from outlive.commit.group import Fenced, Outcome, UnitsRefused
+from outlive.commit.unit import Unit
+from outlive.errors import Conflict, JournalFull, OutliveError, Unavailable, Unholdable
+from outlive.postgres.drive import Ask, Step
+
+log = logging.getLogger("outlive")
+
+
+@dataclass(slots=True)
+class Transact:
+    """Run a step as one transaction on the committer's connection; result: what the step returns."""
+
+    step: Step[Any]
+
+
+@dataclass(slots=True)
+class Connect:
+    """Open the committer's connection anew. Raises psycopg.Error or Unreachable."""
+
+
+@dataclass(slots=True)
+class Append:
+    """Append frames to the journal and fsync. Raises JournalFull; then nothing of them is kept."""
+
+    payloads: list[bytes]
+
+
+@dataclass(slots=True)
+class ReadFrames:
+    """Up to `limit` frames that have not drained: list of (sequence, payload)."""
+
+    limit: int
+
+
+@dataclass(slots=True)
+class MarkDrained:
+    """Everything up to this frame is in PostgreSQL."""
+
+    upto: int
+
+
+@dataclass(slots=True)
+class WriteFiles:
+    """Write the JSON files of these stores."""
+
+    stores: list[Any]
+
+
+@dataclass(slots=True)
+class Idle:
+    """Wait for work, at most this long."""
+
+    seconds: float
+
+
+Action = Transact | Connect | Append | ReadFrames | MarkDrained | WriteFiles | Idle
+
+
+class CommitHost(Protocol):
+    """What the committer needs of its service."""
+
+    def finish(self, unit: Unit, error: BaseException | None) -> None: ...
+
+    def landed(self, units: list[Unit], outcome: Outcome) -> None: ...
+
+    def joined(self) -> Step[None]: ...
+
+    def journal_units(self) -> int: ...
+
+    def find_store(self, name: str) -> Any: ...
+
+    def key_of(self, text: str) -> Any: ...
+
+    def connection_changed(self, connected: bool) -> None: ...
+
+
+@dataclass(slots=True)
+class Member:
+    """This process's row in outlive.member, as its writes need it."""
+
+    id: int
+    epoch: int
+    applied: int = 0
+
+
+@dataclass(slots=True)
+class Figures:
+    """Counts since the start, for status and metrics."""
+
+    groups: int = 0
+    units: int = 0
+    journalled: int = 0
+    drained: int = 0
+    refused: int = 0
+    bisections: int = 0
+    unknown_outcomes: int = 0
+    reconnects: int = 0
+    commit_s: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
+
+
+MAX_GROUP = 512
+RETRY_S = (0.05, 0.1, 0.25, 0.5, 1.0)
+MAX_TRIES = 5
+
+
+class Committer:
+    """Takes ended units, makes them durable in order, settles them. One a process; nothing else writes."""
+
+    def __init__(self, host: CommitHost, *, wake: Callable[[], None] = lambda: None) -> None:
+        self.host = host
+        self.wake = wake
+        self.member: Member | None = None
+        self.connected = False
+        self.wanted = False  # whether this process has stores that live in PostgreSQL
+        self.closing = False
+        self.paused = False
+        self.busy = False
+        self.idle = threading.Event()
+        self.figures = Figures()
+        self.queue: deque[Unit] = deque()
+        self._held: list[Unit] = []
+        self._asides: deque[tuple[Step[Any], Future[Any]]] = deque()
+        self._lock = threading.Lock()
+        self._retry_at = 0.0
+        self._failures = 0
+        self._unknown: tuple[int, int] | None = None
+        self.away_since: float | None = None
+
+    # -- in and out --------------------------------------------------------------------------------------------
+
+    def submit(self, unit: Unit) -> None:
+        """Queue an ended unit."""
+        with self._lock:
+            self.idle.clear()
+            self.queue.append(unit)
+        self.wake()
+
+    def aside(self, step: Step[Any]) -> Future[Any]:
+        """Run a step between two groups, on the committer's connection; its result or error in the future."""
+        done: Future[Any] = Future()
+        with self._lock:
+            self._asides.append((step, done))
+        self.wake()
+        return done
+
+    def pending(self) -> list[Unit]:
+        """Ended units whose outcome is open."""
+        with self._lock:
+            return [*self._held, *self.queue]
+
+    def close(self) -> None:
+        """Finish what is queued, then stop."""
+        self.closing = True
+        self.wake()
+
+    def _take(self) -> list[Unit]:
+        """Units that may go now, oldest first: all that they depend on has been settled or goes with them."""
+        with self._lock:
+            waiting = [*self._held, *self.queue]
+            self.queue.clear()
+            ready = set(waiting)
+            while True:
+                stuck = {u for u in ready if any(not d.settled and d not in ready for d in u.depends)}
+                if not stuck or self.closing:
+                    break
+                ready -= stuck
+            chosen = [unit for unit in waiting if unit in ready]
+            if len(chosen) > MAX_GROUP:
+                chosen = _closed(chosen[:MAX_GROUP], chosen)
+            taken = set(chosen)
+            self._held = [unit for unit in waiting if unit not in taken]
+            return chosen
+
+    def run(self) -> Generator[Action, Any, None]:
+        """The committer's life; see the module."""
+        while True:
+            if self._asides:
+                yield from self._run_asides()
+            units = [] if self.paused else self._take()
+            self.busy = bool(units)
+            if units:
+                yield from self._handle(units)
+                self.busy = False
+            elif self.closing and not self.queue and not self._held:
+                return
+            elif self.wanted and not self.connected and self._due():
+                yield from self._reconnect()
+            elif self.connected and self.host.journal_units() and not self.paused:
+                yield from self._drain()
+            else:
+                with self._lock:
+                    if not self.queue and not self._held:
+                        self.idle.set()
+                yield Idle(self._pause_s())
+
+    def _run_asides(self) -> Generator[Action, Any, None]:
+        while self._asides:
+            step, done = self._asides.popleft()
+            try:
+                if not self.connected:
+                    raise psycopg.OperationalError("not connected")
+                done.set_result((yield Transact(step)))
+            except (psycopg.Error, OSError, OutliveError) as error:
+                if self.connected and not isinstance(error, OutliveError) and not groups.is_refusal_or_foreign(error):
+                    self._lost(error)
+                done.set_exception(error)
+
+    def _due(self) -> bool:
+        return time.monotonic() >= self._retry_at
+
+    def _pause_s(self) -> float:
+        if self.wanted and not self.connected:
+            return max(0.01, min(1.0, self._retry_at - time.monotonic()))
+        return 0.05 if self._held else 1.0
+
+    # -- one batch of units ------------------------------------------------------------------------------------
+
+    def _handle(self, units: list[Unit]) -> Generator[Action, Any, None]:
+        units = self._without_orphans(units)
+        files = sorted({store for unit in units for store in unit.files}, key=lambda store: store.name)
+        if files:
+            try:
+                yield WriteFiles(files)
+            except (OSError, OutliveError) as error:
+                units = self._refuse([u for u in units if u.files], _file_error(error), units)
+        durable = [unit for unit in units if unit.draws or any(True for _ in groups.writes_of(unit))]
+        for unit in units:
+            if unit not in durable:
+                self._finish(unit)
+        if durable:
+            yield from self._make_durable(durable)
+
+    def _make_durable(self, units: list[Unit]) -> Generator[Action, Any, None]:
+        if not self.connected and self._due():
+            yield from self._reconnect()
+        if self.connected and not self.host.journal_units():
+            yield from self._land(units)
+        elif self.connected:
+            yield from self._behind_backlog(units)
+        else:
+            yield from self._journal(units)
+
+    def _behind_backlog(self, units: list[Unit]) -> Generator[Action, Any, None]:
+        """Units that may be journalled go to the journal's end; for those that may not, the backlog drains first."""
+        if all(_journals(unit) for unit in units):
+            yield from self._journal(units)
+            return
+        while self.connected and self.host.journal_units():
+            yield from self._drain()
+        if self.connected:
+            yield from self._land(units)
+        else:
+            yield from self._journal(units)
+
+    def _without_orphans(self, units: list[Unit]) -> list[Unit]:
+        """Drops, refused, the units that hold changes of a unit that was refused."""
+        good: list[Unit] = []
+        for unit in units:
+            failed = [d for d in unit.depends if d.settled and d.ticket.exception() is not None]
+            if failed:
+                self._finish_refused([unit], Conflict(store="?", reason="it holds changes of a write that was refused"))
+            else:
+                good.append(unit)
+        return good
+
+    # -- PostgreSQL --------------------------------------------------------------------------------------------
+
+    def _land(self, units: list[Unit], tries: int = 0) -> Generator[Action, Any, None]:
+        assert self.member is not None
+        stores = groups.fold(write for unit in units for write in groups.writes_of(unit))
+        seq = self.member.applied + 1
+        began = time.perf_counter()
+        try:
+            groups.prepare(stores)
+            outcome = yield Transact(groups.land(stores, _draws(units), self.member.id, self.member.epoch, seq))
+        except UnitsRefused as refused:
+            yield from self._again(self._refuse(list(refused.units), refused.error, units))
+        except Fenced:
+            yield from self._rejoin(units, tries)
+        except (psycopg.Error, OSError) as error:
+            yield from self._failed(units, error, seq, tries)
+        else:
+            self.figures.commit_s.append(time.perf_counter() - began)
+            self._landed(units, outcome, seq)
+
+    def _landed(self, units: list[Unit], outcome: Outcome, seq: int) -> None:
+        assert self.member is not None
+        failpoints.hit("commit.after")
+        self.member.applied = seq
+        self.figures.groups += 1
+        self.figures.units += len(units)
+        self.host.landed(units, outcome)
+        failpoints.hit("ack.before")
+        for unit in units:
+            self._finish(unit)
+        failpoints.hit("ack.after")
+
+    def _again(self, units: list[Unit], tries: int = 0) -> Generator[Action, Any, None]:
+        units = self._without_orphans(units)
+        if units:
+            yield from self._land(units, tries)
+
+    def _failed(self, units: list[Unit], error: Exception, seq: int, tries: int) -> Generator[Action, Any, None]:
+        if isinstance(error, psycopg.Error) and groups.is_refusal(error):
+            yield from self._split(units, error)
+            return
+        retry = isinstance(error, psycopg.Error) and (error.sqlstate or "") in ("40001", "40P01", "55P03")
+        if not retry:
+            self._lost(error)
+            self.figures.unknown_outcomes += 1
+            self._unknown = None if self.member is None else (self.member.id, seq)
+            yield from self._reconnect()
+        if self.connected and self.member is not None and self.member.applied >= seq and not retry:
+            self._unknown = None
+            self._landed(units, Outcome(), seq)
+        elif self.connected and tries < MAX_TRIES:
+            self._unknown = None
+            yield from self._again(units, tries + 1)
+        else:
+            yield from self._journal(units)
+
+    def _split(self, units: list[Unit], error: psycopg.Error) -> Generator[Action, Any, None]:
+        """Bisection: one bad unit never fails its neighbours. Units that hang together stay together."""
+        self.figures.bisections += 1
+        clusters = _clusters(units)
+        if len(clusters) > 1:
+            middle = len(clusters) // 2
+            for half in (clusters[:middle], clusters[middle:]):
+                members = {unit for cluster in half for unit in cluster}
+                rest = [unit for unit in units if unit in members and not unit.settled]
+                yield from self._again(rest)
+        elif all(_stands(unit) for unit in units):
+            yield from self._one_by_one(units)
+        else:
+            self._refuse(units, _refusal(units, error), units)
+
+    def _one_by_one(self, units: list[Unit]) -> Generator[Action, Any, None]:
+        assert self.member is not None
+        stores = groups.fold(write for unit in units for write in groups.writes_of(unit))
+        groups.prepare(stores)
+        seq = self.member.applied + 1
+        try:
+            step = groups.one_by_one(stores, _draws(units), self.member.id, self.member.epoch, seq)
+            outcome = yield Transact(step)
+        except Fenced:
+            yield from self._rejoin(units, 0)
+        except (psycopg.Error, OSError) as error:
+            self._lost(error)
+            yield from self._reconnect()
+            yield from self._journal(units)
+        else:
+            self._landed(units, outcome, seq)
+
+    def _rejoin(self, units: list[Unit], tries: int) -> Generator[Action, Any, None]:
+        """The member's row is not ours any more: take a new number, then land; nothing was written under the old one."""
+        log.warning("outlive: this process was fenced; joining again")
+        self.member = None
+        yield from self._reconnect()
+        if self.connected and tries < MAX_TRIES:
+            yield from self._again(units, tries + 1)
+        else:
+            yield from self._journal(units)
+
+    def _lost(self, error: BaseException) -> None:
+        if self.connected:
+            log.warning("outlive: PostgreSQL is away: %s", str(error).strip().splitlines()[:1])
+        self.connected = False
+        self.away_since = self.away_since or time.time()
+        self._retry_at = 0.0
+
+    def _reconnect(self) -> Generator[Action, Any, None]:
+        try:
+            yield Connect()
+            yield Transact(self.host.joined())
+        except (psycopg.Error, OSError, OutliveError) as error:
+            self._lost(error)
+            self._retry_at = time.monotonic() + RETRY_S[min(self._failures, len(RETRY_S) - 1)]
+            self._failures += 1
+            self.host.connection_changed(False)
+        else:
+            self.figures.reconnects += 1
+            self._failures = 0
+            self.connected = True
+            self.away_since = None
+            self.host.connection_changed(True)
+
+    # -- the journal -------------------------------------------------------------------------------------------
+
+    def _journal(self, units: list[Unit]) -> Generator[Action, Any, None]:
+        refused = [unit for unit in units if not _journals(unit)]
+        if refused:
+            units = self._refuse(refused, Unavailable(store=_names(refused), reason="PostgreSQL is away"), units)
+        units = self._without_orphans(units)
+        if not units:
+            return
+        try:
+            yield Append([groups.to_payload(unit, self._unknown) for unit in units])
+        except (JournalFull, OSError) as error:
+            self._refuse(units, Unavailable(store=_names(units), reason=str(error)), units)
+            return
+        self.figures.journalled += len(units)
+        failpoints.hit("ack.before")
+        for unit in units:
+            self._finish(unit)
+        failpoints.hit("ack.after")
+
+    def _drain(self) -> Generator[Action, Any, None]:
+        """Replay the journal's oldest frames in one transaction."""
+        assert self.member is not None
+        frames = yield ReadFrames(MAX_GROUP)
+        if not frames:
+            return
+        done = yield from self._settle_unknown(frames)
+        writes = []
+        draws: dict[Any, int] = {}
+        for seq, payload in frames:
+            if seq not in done:
+                writes += groups.from_payload(payload, self.host.find_store, self.host.key_of)
+        applied = self.member.applied + 1
+        try:
+            step = groups.replay(groups.fold(writes), draws, self.member.id, self.member.epoch, applied)
+            outcome = yield Transact(step)
+        except Fenced:
+            self.member = None
+            yield from self._reconnect()
+        except (psycopg.Error, OSError) as error:
+            self._lost(error)
+            self._retry_at = time.monotonic() + RETRY_S[0]
+        else:
+            self.member.applied = applied
+            self.figures.drained += len(frames)
+            failpoints.hit("drain.before_mark")
+            yield MarkDrained(frames[-1][0])
+            self.host.landed([], outcome)
+
+    def _settle_unknown(self, frames: list[tuple[int, bytes]]) -> Generator[Action, Any, set[int]]:
+        """Frames whose units had landed after all, when their commit's outcome was unknown."""
+        suspects = {seq: g for seq, payload in frames if (g := groups.payload_group(payload)) is not None}
+        if not suspects:
+            return set()
+        applied: dict[int, int] = yield Transact(_applied({member for member, _ in suspects.values()}))
+        return {seq for seq, (member, number) in suspects.items() if applied.get(member, 0) >= number}
+
+    # -- outcomes ----------------------------------------------------------------------------------------------
+
+    def _refuse(self, bad: Iterable[Unit], error: OutliveError, among: list[Unit]) -> list[Unit]:
+        """Undo and refuse units and all that depend on them; returns the others."""
+        lost = set(bad)
+        while True:
+            more = {u for u in (*among, *self.pending()) if u not in lost and not lost.isdisjoint(u.depends)}
+            if not more:
+                break
+            lost |= more
+        with self._lock:
+            self._held = [unit for unit in self._held if unit not in lost]
+            self.queue = deque(unit for unit in self.queue if unit not in lost)
+        self._finish_refused(sorted(lost, key=_last_stamp), error)
+        return [unit for unit in among if unit not in lost]
+
+    def _finish_refused(self, units: list[Unit], error: OutliveError) -> None:
+        for unit in reversed(units):
+            self.figures.refused += 1
+            self.host.finish(unit, error)
+
+    def _finish(self, unit: Unit) -> None:
+        self.host.finish(unit, None)
+
+
+def _applied(members: set[int]) -> Step[dict[int, int]]:
+    rows = yield Ask("SELECT id, applied FROM outlive.member WHERE id = ANY(%s)", (sorted(members),))
+    return {row[0]: row[1] for row in rows}
+
+
+def _last_stamp(unit: Unit) -> int:
+    return max((max(change.stamps.values()) for change in unit.changes.values()), default=0)
+
+
+def _closed(some: list[Unit], among: list[Unit]) -> list[Unit]:
+    """`some` and what they depend on, in order."""
+    wanted = set(some)
+    while more := {d for u in wanted for d in u.depends if not d.settled} - wanted:
+        wanted |= more
+    return [unit for unit in among if unit in wanted]
+
+
+def _clusters(units: list[Unit]) -> list[list[Unit]]:
+    """Units that hang together through dependencies, in order."""
+    clusters: list[list[Unit]] = []
+    for unit in units:
+        joined = [c for c in clusters if any(other in unit.depends or unit in other.depends for other in c)]
+        merged = [member for cluster in joined for member in cluster] + [unit]
+        clusters = [c for c in clusters if c not in joined] + [merged]
+    return clusters
+
+
+def _draws(units: list[Unit]) -> dict[Any, int]:
+    draws: dict[Any, int] = {}
+    for unit in units:
+        for counter, value in unit.draws.items():
+            draws[counter] = max(value, draws.get(counter, value))
+    return draws
+
+
+def _journals(unit: Unit) -> bool:
+    """Whether every store that the unit changes takes the journal for an answer."""
+    stores = {write.store for write in groups.writes_of(unit)} | set(unit.draws)
+    return all(store.when_away == "journal" for store in stores)
+
+
+def _stands(unit: Unit) -> bool:
+    """Whether the request stands although PostgreSQL refuses a change: all of its stores are in dual_write."""
+    return not any(write.store.strict for write in groups.writes_of(unit))
+
+
+def _names(units: list[Unit]) -> str:
+    return ", ".join(sorted({write.store.name for unit in units for write in groups.writes_of(unit)}))
+
+
+def _refusal(units: list[Unit], error: psycopg.Error) -> OutliveError:
+    reason = error.diag.message_primary or str(error)
+    field_name = error.diag.column_name or error.diag.constraint_name or ""
+    if (error.sqlstate or "") == "23505":
+        return Conflict(store=_names(units), key=error.diag.constraint_name or "?", reason=reason)
+    return Unholdable(store=_names(units), key="?", field=field_name, reason=reason)
+
+
+def _file_error(error: Exception) -> OutliveError:
+    if isinstance(error, OutliveError):
+        return error
+    return Unavailable(store="file", reason=str(error))

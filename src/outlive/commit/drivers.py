@@ -1,0 +1,185 @@
+"""The two thin drivers of the committer: a task on the application's event loop, or a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import psycopg
+
+from outlive.commit.committer import (
+    Action,
+    Append,
+    Committer,
+    Connect,
+    Idle,
+    MarkDrained,
+    ReadFrames,
+    Transact,
+    WriteFiles,
+)
+from outlive.postgres.drive import drive, drive_async
+
+
+class Resources(Protocol):
+    """What actions are performed on. The journal and file operations block; drivers keep them off the loop."""
+
+    def connect(self) -> psycopg.Connection[Any]: ...
+
+    def connect_async(self) -> Awaitable[psycopg.AsyncConnection[Any]]: ...
+
+    def append(self, payloads: list[bytes]) -> None: ...
+
+    def read_frames(self, limit: int) -> list[tuple[int, bytes]]: ...
+
+    def mark_drained(self, upto: int) -> None: ...
+
+    def write_files(self, stores: list[Any]) -> None: ...
+
+
+def _blocking(resources: Resources, action: Action) -> Callable[[], Any]:
+    match action:
+        case Append(payloads):
+            return lambda: resources.append(payloads)
+        case ReadFrames(limit):
+            return lambda: resources.read_frames(limit)
+        case MarkDrained(upto):
+            return lambda: resources.mark_drained(upto)
+        case WriteFiles(stores):
+            return lambda: resources.write_files(stores)
+        case _:
+            raise TypeError(f"no action: {action!r}")
+
+
+class ThreadDriver:
+    """Runs the committer in a daemon thread."""
+
+    def __init__(self, committer: Committer, resources: Resources) -> None:
+        self.committer = committer
+        self.resources = resources
+        self._conn: psycopg.Connection[Any] | None = None
+        self._awake = threading.Event()
+        committer.wake = self._awake.set
+        self._thread = threading.Thread(target=self._run, name="outlive-committer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float | None = None) -> None:
+        """Let the committer finish its queue; waits for that."""
+        self.committer.close()
+        self._thread.join(timeout_s)
+
+    def abandon(self) -> None:
+        """Drop the connection at once, finishing nothing: what a crash does."""
+        self.committer.paused = self.committer.closing = True
+        self.committer.queue.clear()
+        self.committer._held.clear()
+        self._awake.set()
+        self._thread.join(5)
+        if self._conn is not None:
+            self._conn.close()
+
+    def _run(self) -> None:
+        life = self.committer.run()
+        try:
+            action = next(life)
+            while True:
+                try:
+                    result = self._perform(action)
+                except Exception as error:
+                    action = life.throw(error)
+                else:
+                    action = life.send(result)
+        except StopIteration:
+            pass
+        finally:
+            if self._conn is not None:
+                self._conn.close()
+
+    def _perform(self, action: Action) -> Any:
+        if isinstance(action, Idle):
+            self._awake.wait(action.seconds)
+            self._awake.clear()
+            return None
+        if isinstance(action, Connect):
+            if self._conn is not None:
+                self._conn.close()
+            self._conn = self.resources.connect()
+            return None
+        if isinstance(action, Transact):
+            if self._conn is None:
+                raise psycopg.OperationalError("not connected")
+            return drive(action.step, self._conn)
+        return _blocking(self.resources, action)()
+
+
+class LoopDriver:
+    """Runs the committer as a task on a running event loop; nothing that blocks runs on the loop."""
+
+    def __init__(self, committer: Committer, resources: Resources, loop: asyncio.AbstractEventLoop) -> None:
+        self.committer = committer
+        self.resources = resources
+        self.loop = loop
+        self._conn: psycopg.AsyncConnection[Any] | None = None
+        self._awake = asyncio.Event()
+        self._home = threading.get_ident()
+        committer.wake = self._wake
+        self._task: asyncio.Task[None] | None = None
+
+    def _wake(self) -> None:
+        if threading.get_ident() == self._home:
+            self._awake.set()
+        elif not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._awake.set)
+
+    def start(self) -> None:
+        self._task = self.loop.create_task(self._run(), name="outlive-committer")
+
+    async def stop(self) -> None:
+        """Let the committer finish its queue; waits for that."""
+        self.committer.close()
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
+    async def _run(self) -> None:
+        life = self.committer.run()
+        try:
+            action = next(life)
+            while True:
+                try:
+                    result = await self._perform(action)
+                except Exception as error:
+                    action = life.throw(error)
+                else:
+                    action = life.send(result)
+        except StopIteration:
+            pass
+        finally:
+            if self._conn is not None:
+                await self._conn.close()
+
+    async def _perform(self, action: Action) -> Any:
+        if isinstance(action, Idle):
+            await self._sleep(action.seconds)
+            return None
+        if isinstance(action, Connect):
+            if self._conn is not None:
+                await self._conn.close()
+            self._conn = await self.resources.connect_async()
+            return None
+        if isinstance(action, Transact):
+            if self._conn is None:
+                raise psycopg.OperationalError("not connected")
+            return await drive_async(action.step, self._conn)
+        return await self.loop.run_in_executor(None, _blocking(self.resources, action))
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._awake.wait()
+        except TimeoutError:
+            pass
+        self._awake.clear()

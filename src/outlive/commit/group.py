@@ -1,0 +1,518 @@
+"""What one group of units does to PostgreSQL, as steps that do no I/O of their own.
+
+A group is one transaction. It begins with the member's row: `applied` rises by one, so a duplicate, a fenced member
+and an unknown outcome are all told by that row. Then, store by store in name order: the advisory lock (shared for
+puts, exclusive for deletes, I5), deletes, puts, in-place changes. A key that occurs twice is folded first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+
+from outlive.commit import failpoints
+from outlive.commit.unit import Change, Unit
+from outlive.errors import Conflict, KeyTaken, OutliveError, Unholdable
+from outlive.postgres.drive import Ask, Step
+from outlive.postgres.upsert import Statements
+from outlive.records import MISSING, canonical, key_text
+
+Key = Hashable
+Document = dict[str, Any]
+
+
+class Fenced(Exception):
+    """The member's row was changed by somebody else: this process must join again before it writes."""
+
+
+class UnitsRefused(Exception):
+    """These units cannot land, and why; the rest of the group can try again without them."""
+
+    def __init__(self, units: set[Unit], error: OutliveError) -> None:
+        super().__init__(str(error))
+        self.units = units
+        self.error = error
+
+
+@dataclass(slots=True)
+class Write:
+    """The folded change of one key: what the row shall be, and from where it began."""
+
+    store: Any
+    key: Key
+    op: str
+    document: Document | None
+    version: int
+    position: Decimal | int
+    base: int
+    before: dict[str, Any]
+    fields: set[str]
+    units: set[Unit]
+    expect_absent: bool = False
+    literals: tuple[str | None, ...] = ()
+    error: OutliveError | None = None
+
+
+@dataclass(slots=True)
+class Unlanded:
+    """A change that will not be in its table, kept with its bytes."""
+
+    store: Any
+    key: Key
+    op: str
+    version: int
+    position: Decimal | int
+    document: Document | None
+    reason: str
+    field: str | None = None
+    sqlstate: str | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a group did: rows' versions where PostgreSQL raised them, rows as merged, changes that stay outside."""
+
+    raised: list[tuple[Any, Key, int, int]] = field(default_factory=list)
+    merged: list[tuple[Any, Key, Document, int]] = field(default_factory=list)
+    unlanded: list[Unlanded] = field(default_factory=list)
+    reread: list[tuple[Any, Key]] = field(default_factory=list)
+
+
+def writes_of(unit: Unit) -> Iterator[Write]:
+    """The unit's changes that go to PostgreSQL."""
+    for change in unit.changes.values():
+        if change.op != "none" and getattr(change.store, "durable", True):
+            yield _write(change, unit)
+
+
+def _write(change: Change, unit: Unit) -> Write:
+    fields = {name for name in change.stamps if name is not None}
+    return Write(
+        change.store, change.key, change.op, change.document, change.version, change.position, change.base,
+        dict(change.before_values), fields, {unit}, change.expect_absent, (), change.error,
+    )  # fmt: skip
+
+
+def fold(writes: Iterable[Write]) -> dict[str, dict[Key, Write]]:
+    """One write a key, by store name; the last decides, the first tells from where it began."""
+    stores: dict[str, dict[Key, Write]] = {}
+    for write in writes:
+        known = stores.setdefault(write.store.name, {})
+        earlier = known.pop(write.key, None)
+        known[write.key] = write if earlier is None else _joined(earlier, write)
+    return stores
+
+
+def _joined(first: Write, last: Write) -> Write:
+    op = "put" if last.op == "patch" and first.op != "patch" else last.op
+    return Write(
+        last.store, last.key, op, last.document, last.version, last.position, first.base,
+        {**last.before, **first.before}, first.fields | last.fields, first.units | last.units, first.expect_absent, (),
+        last.error,
+    )  # fmt: skip
+
+
+def prepare(stores: dict[str, dict[Key, Write]]) -> None:
+    """Turn documents into literals. What a column cannot hold is marked; from dual_read on it refuses its units."""
+    for writes in stores.values():
+        for write in writes.values():
+            if write.document is None or write.error is not None:
+                continue
+            try:
+                write.literals = write.store.table.row(write.key, write.document, write.version, write.position)
+            except Unholdable as error:
+                write.error = write.store.named(error, write.key)
+                if write.store.strict:
+                    raise UnitsRefused(write.units, write.error) from None
+
+
+_APPLY = """
+UPDATE outlive.member SET applied = %s, seen_at = now()
+WHERE id = %s AND epoch = %s AND NOT fenced AND applied = %s RETURNING id
+"""
+
+
+def begin(member: int, epoch: int, seq: int) -> Step[None]:
+    """The statement that every write transaction begins with. Raises Fenced if the row is not as this member left it."""
+    rows = yield Ask(_APPLY, (seq, member, epoch, seq - 1))
+    if not rows:
+        raise Fenced
+
+
+def land(
+    stores: dict[str, dict[Key, Write]], draws: dict[Any, int], member: int, epoch: int, seq: int
+) -> Step[Outcome]:
+    """One group, as one transaction. Raises Fenced, UnitsRefused, psycopg.Error."""
+    outcome = Outcome()
+    yield from begin(member, epoch, seq)
+    for name in sorted(stores):
+        yield from lock(next(iter(stores[name].values())).store, stores[name].values())
+    for name in sorted(stores):
+        yield from _land_store(stores[name], outcome)
+    yield from save_draws(draws)
+    yield from save_unlanded(outcome.unlanded, member)
+    failpoints.hit("commit.before")
+    return outcome
+
+
+def lock(store: Any, writes: Iterable[Write]) -> Step[None]:
+    """The store's advisory lock for this transaction: exclusive where it deletes."""
+    name = f"outlive:{store.host.service}/{store.name}"
+    if any(write.op == "delete" for write in writes):
+        yield Ask("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+    else:
+        yield Ask("SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", (name,))
+
+
+def _land_store(writes: dict[Key, Write], outcome: Outcome) -> Step[None]:
+    by_op: dict[str, list[Write]] = {"delete": [], "insert": [], "put": [], "patch": []}
+    for write in writes.values():
+        if write.error is not None:
+            facts = write.error.facts()
+            outcome.unlanded.append(unlanded(write, facts.get("reason", str(write.error)), facts.get("field")))
+        else:
+            by_op["insert" if write.expect_absent and write.op == "put" else write.op].append(write)
+    if by_op["delete"]:
+        yield from _delete(by_op["delete"])
+    if by_op["insert"]:
+        yield from _insert(by_op["insert"])
+    if by_op["put"]:
+        yield from _put(by_op["put"], outcome)
+    if by_op["patch"]:
+        yield from _patch(by_op["patch"], outcome)
+
+
+def unlanded(write: Write, reason: str, where: str | None = None, sqlstate: str | None = None) -> Unlanded:
+    """The write as an entry of outlive.unlanded."""
+    op = "delete" if write.op == "delete" else "put"
+    return Unlanded(
+        write.store, write.key, op, write.version, write.position, write.document, reason, where, sqlstate
+    )  # fmt: skip
+
+
+def _sorted(writes: list[Write]) -> list[Write]:
+    return sorted(writes, key=lambda write: write.store.table.key_literal(write.key))
+
+
+def _rows(writes: list[Write]) -> list[tuple[str | None, ...]]:
+    return [write.literals for write in writes]
+
+
+def _delete(writes: list[Write]) -> Step[None]:
+    table = writes[0].store.table
+    writes = _sorted(writes)
+    keys = [table.key_literal(write.key) for write in writes]
+    yield Ask(*Statements.of(table).delete_live(keys, [write.version for write in writes]))
+
+
+def _insert(writes: list[Write]) -> Step[None]:
+    table = writes[0].store.table
+    writes = _sorted(writes)
+    keys = {table.key_literal(write.key): write for write in writes}
+    rows = yield Ask(*Statements.of(table).insert_live(_rows(writes)))
+    landed = {row[0] for row in rows}
+    for literal, write in keys.items():
+        if literal not in landed:
+            raise UnitsRefused(write.units, KeyTaken(store=write.store.name, key=key_text(write.key)))
+
+
+def _put(writes: list[Write], outcome: Outcome) -> Step[None]:
+    table = writes[0].store.table
+    writes = _sorted(writes)
+    rows = yield Ask(*Statements.of(table).put_live(_rows(writes)))
+    _note_raised({table.key_literal(write.key): write for write in writes}, rows, outcome)
+
+
+def _patch(writes: list[Write], outcome: Outcome) -> Step[None]:
+    table = writes[0].store.table
+    writes = _sorted(writes)
+    rows = yield Ask(*Statements.of(table).patch_live(_rows(writes), [write.base for write in writes]))
+    waiting = {table.key_literal(write.key): write for write in writes}
+    _note_raised(waiting, rows, outcome)
+    for literal, _ in rows:
+        waiting.pop(literal, None)
+    if waiting:
+        yield from _merge(list(waiting.values()), outcome)
+
+
+def _note_raised(writes: dict[str, Write], rows: list[Any], outcome: Outcome) -> None:
+    for literal, version in rows:
+        write = writes[literal]
+        if version != write.version:
+            outcome.raised.append((write.store, write.key, write.version, version))
+
+
+def _merge(writes: list[Write], outcome: Outcome) -> Step[None]:
+    """In-place changes whose row has moved on: merge where the other side changed other fields, else conflict."""
+    table = writes[0].store.table
+    keys = sorted(table.key_literal(write.key) for write in writes)
+    rows = yield Ask(*Statements.of(table).select_keys(keys, lock=True))
+    held = {table.key_literal(stored.key): stored for stored in map(table.read, rows)}
+    again: list[Write] = []
+    for write in writes:
+        stored = held.get(table.key_literal(write.key))
+        if stored is None:
+            _lost(write, "the record was deleted by another writer", outcome)
+        elif clashing := _clashes(write, stored.document):
+            _contend(write, stored, clashing, again, outcome)
+        else:
+            again.append(_on_top(write, stored.document, stored.version))
+    for write in again:
+        outcome.merged.append((write.store, write.key, write.document or {}, write.version))
+    if again:
+        yield from _put(again, outcome)
+
+
+def _clashes(write: Write, document: Document) -> list[str]:
+    assert write.document is not None
+    clashing = []
+    for name in write.fields:
+        now = document.get(name, MISSING)
+        if now != write.before.get(name, MISSING) and now != write.document.get(name, MISSING):
+            clashing.append(name)
+    return clashing
+
+
+def _on_top(write: Write, document: Document, version: int) -> Write:
+    merged = dict(document)
+    for name in write.fields:
+        value = (write.document or {}).get(name, MISSING)
+        if value is MISSING:
+            merged.pop(name, None)
+        else:
+            merged[name] = value
+    write.document = merged
+    write.version = max(write.version, version + 1)
+    write.literals = write.store.table.row(write.key, merged, write.version, write.position)
+    return write
+
+
+def _contend(write: Write, stored: Any, fields: list[str], again: list[Write], outcome: Outcome) -> None:
+    if write.store.strict or write.version < stored.version:
+        _lost(write, f"another writer changed {', '.join(sorted(fields))}", outcome)
+        return
+    loser = Unlanded(
+        write.store, write.key, "put", stored.version, stored.position, stored.document,
+        f"overwritten by a newer change of {', '.join(sorted(fields))}",
+    )  # fmt: skip
+    outcome.unlanded.append(loser)
+    again.append(_on_top(write, stored.document, stored.version))
+
+
+def _lost(write: Write, reason: str, outcome: Outcome) -> None:
+    if write.store.strict:
+        raise UnitsRefused(write.units, Conflict(store=write.store.name, key=key_text(write.key), reason=reason))
+    outcome.unlanded.append(unlanded(write, reason))
+    outcome.reread.append((write.store, write.key))
+
+
+def one_by_one(
+    stores: dict[str, dict[Key, Write]], draws: dict[Any, int], member: int, epoch: int, seq: int
+) -> Step[Outcome]:
+    """A group that PostgreSQL refused, change by change under savepoints; what is refused goes to unlanded.
+
+    Only for units all of whose stores let the request stand (dual_write). Raises like `land`.
+    """
+    outcome = Outcome()
+    yield from begin(member, epoch, seq)
+    for name in sorted(stores):
+        yield from lock(next(iter(stores[name].values())).store, stores[name].values())
+    for name in sorted(stores):
+        for key, write in stores[name].items():
+            yield Ask("SAVEPOINT one")
+            try:
+                yield from _land_store({key: write}, outcome)
+            except psycopg.Error as error:
+                if not is_refusal(error):
+                    raise
+                yield Ask("ROLLBACK TO SAVEPOINT one")
+                column = error.diag.column_name
+                reason = error.diag.message_primary or type(error).__name__
+                outcome.unlanded.append(unlanded(write, reason, column, error.sqlstate))
+            else:
+                yield Ask("RELEASE SAVEPOINT one")
+    yield from save_draws(draws)
+    yield from save_unlanded(outcome.unlanded, member)
+    return outcome
+
+
+def is_refusal(error: psycopg.Error) -> bool:
+    """Whether PostgreSQL refused the data for good, as opposed to being away or busy."""
+    state = error.sqlstate or ""
+    return state[:2] in ("22", "23", "42", "44", "P0", "0A")
+
+
+def is_refusal_or_foreign(error: BaseException) -> bool:
+    """Whether the connection that raised this can still be used."""
+    return isinstance(error, psycopg.Error) and is_refusal(error)
+
+
+_DRAW = """
+INSERT INTO outlive.counter (service, store, value, updated_at) VALUES (%s, %s, %s, now())
+ON CONFLICT (service, store) DO UPDATE SET value = greatest(outlive.counter.value, excluded.value), updated_at = now()
+"""
+
+
+def save_draws(draws: dict[Any, int]) -> Step[None]:
+    """Counter values drawn in this transaction."""
+    for counter, value in draws.items():
+        yield Ask(_DRAW, (counter.host.service, counter.name, value))
+
+
+_UNLANDED = """
+INSERT INTO outlive.unlanded (service, store, key, version, op, position, document, field, reason, sqlstate, member)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+_SUPERSEDED = """
+UPDATE outlive.unlanded SET settled_at = now(), settled_how = 'superseded'
+WHERE service = %s AND store = %s AND key = ANY(%s) AND settled_at IS NULL
+"""
+
+
+def save_unlanded(entries: list[Unlanded], member: int) -> Step[None]:
+    """Keep changes that did not land, with their bytes and the reason."""
+    for e in entries:
+        document = None if e.document is None else canonical(e.document)
+        values = (
+            e.store.host.service, e.store.name, key_text(e.key), e.version, e.op, e.position, document, e.field,
+            e.reason, e.sqlstate, member,
+        )  # fmt: skip
+        yield Ask(_UNLANDED, values)
+
+
+def supersede(store: Any, keys: list[Key]) -> Step[None]:
+    """A newer change of these keys landed: older unlanded entries are history."""
+    yield Ask(_SUPERSEDED, (store.host.service, store.name, [key_text(key) for key in keys]))
+
+
+# -- the journal's form of a unit, and its replay ------------------------------------------------------------------
+
+
+def to_payload(unit: Unit, group: tuple[int, int] | None) -> bytes:
+    """The unit as one journal frame. `group`: (member, seq) of a commit whose outcome is unknown."""
+    changes = [
+        {
+            "store": w.store.name, "key": key_text(w.key), "op": w.op, "version": w.version, "base": w.base,
+            "position": str(w.position), "fields": sorted(w.fields), "document": w.document,
+            "before": {k: v for k, v in w.before.items() if v is not MISSING},
+        }
+        for w in writes_of(unit)
+    ]  # fmt: skip
+    draws = {counter.name: value for counter, value in unit.draws.items()}
+    return json.dumps({"group": group, "changes": changes, "draws": draws}, ensure_ascii=True).encode()
+
+
+def from_payload(payload: bytes, find: Callable[[str], Any], key_of: Callable[[str], Key]) -> list[Write]:
+    """The writes of one journal frame. `find` gives the store of a name; raises KeyError for an unknown one."""
+    frame = json.loads(payload)
+    return [
+        Write(
+            find(c["store"]), key_of(c["key"]), c["op"], c["document"], c["version"], Decimal(c["position"]), c["base"],
+            c["before"], set(c["fields"]), set(),
+        )
+        for c in frame["changes"]
+    ]  # fmt: skip
+
+
+def payload_group(payload: bytes) -> tuple[int, int] | None:
+    """(member, seq) of the commit that may have landed this frame already."""
+    group = json.loads(payload)["group"]
+    return None if group is None else (group[0], group[1])
+
+
+def replay(
+    stores: dict[str, dict[Key, Write]], draws: dict[Any, int], member: int, epoch: int, seq: int
+) -> Step[Outcome]:
+    """Writes from a journal: ordered by their versions against rows and tombstones; losers become unlanded (I4, I5)."""
+    outcome = Outcome()
+    yield from begin(member, epoch, seq)
+    for name in sorted(stores):
+        yield from lock(next(iter(stores[name].values())).store, stores[name].values())
+    for name in sorted(stores):
+        yield from _replay_store(list(stores[name].values()), outcome)
+    yield from save_draws(draws)
+    yield from save_unlanded(outcome.unlanded, member)
+    return outcome
+
+
+def _replay_store(writes: list[Write], outcome: Outcome) -> Step[None]:
+    table = writes[0].store.table
+    keys = sorted(table.key_literal(write.key) for write in writes)
+    rows = yield Ask(*Statements.of(table).select_keys(keys, lock=True))
+    held = {table.key_literal(stored.key): stored for stored in map(table.read, rows)}
+    puts: list[Write] = []
+    deletes: list[Write] = []
+    for write in writes:
+        stored = held.get(table.key_literal(write.key))
+        if stored is not None and stored.version == write.version:
+            continue
+        if write.op == "delete":
+            deletes.append(write)
+        elif stored is not None and write.op == "patch" and stored.version != write.base:
+            _replay_patch(write, stored, puts, outcome)
+        elif stored is not None and stored.version > write.version:
+            _outrun(write, outcome)
+        else:
+            puts.append(write)
+    yield from _replay_puts(puts, outcome)
+    yield from _replay_deletes(deletes, held, outcome)
+
+
+def _replay_patch(write: Write, stored: Any, puts: list[Write], outcome: Outcome) -> None:
+    clashing = _clashes(write, stored.document)
+    if clashing and stored.version > write.version:
+        _outrun(write, outcome)
+        return
+    if clashing:
+        reason = f"overwritten by a newer change of {', '.join(sorted(clashing))}"
+        old = Unlanded(write.store, write.key, "put", stored.version, stored.position, stored.document, reason)
+        outcome.unlanded.append(old)
+    puts.append(_on_top(write, stored.document, stored.version))
+    outcome.merged.append((write.store, write.key, write.document or {}, write.version))
+
+
+def _outrun(write: Write, outcome: Outcome) -> None:
+    outcome.unlanded.append(unlanded(write, "a newer change had landed when the journal was replayed"))
+    outcome.reread.append((write.store, write.key))
+
+
+def _replay_puts(writes: list[Write], outcome: Outcome) -> Step[None]:
+    ready: list[Write] = []
+    for write in writes:
+        assert write.document is not None
+        try:
+            write.literals = write.store.table.row(write.key, write.document, write.version, write.position)
+        except Unholdable as error:
+            outcome.unlanded.append(unlanded(write, error.reason, error.field))
+        else:
+            ready.append(write)
+    if not ready:
+        return
+    table = ready[0].store.table
+    ready = _sorted(ready)
+    rows = yield Ask(*Statements.of(table).put_replay(_rows(ready)))
+    landed = {row[0] for row in rows}
+    for write in ready:
+        if table.key_literal(write.key) not in landed:
+            outcome.unlanded.append(
+                unlanded(write, "a newer change or delete had landed when the journal was replayed")
+            )
+            outcome.reread.append((write.store, write.key))
+
+
+def _replay_deletes(writes: list[Write], held: dict[str, Any], outcome: Outcome) -> Step[None]:
+    if not writes:
+        return
+    table = writes[0].store.table
+    for write in writes:
+        stored = held.get(table.key_literal(write.key))
+        if stored is not None and stored.version > write.version:
+            _outrun(write, outcome)
+    writes = _sorted(writes)
+    keys = [table.key_literal(write.key) for write in writes]
+    yield Ask(*Statements.of(table).delete_replay(keys, [write.version for write in writes]))

@@ -1,0 +1,232 @@
+"""When a unit begins and ends (design.md, section 5), in one place for requests, threads and loose loop code."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from contextvars import Token
+from types import TracebackType
+from typing import Any
+
+from outlive.commit.unit import Scope, Unit, current, current_unit
+
+log = logging.getLogger("outlive")
+
+
+class Units:
+    """Opens, joins and ends units; `submit` takes each ended unit that holds changes to the committer.
+
+    `lock` guards memory: every operation that changes an image holds it, nothing that waits does.
+    `active` is the unit of the operation that holds the lock.
+    """
+
+    def __init__(self, submit: Callable[[Unit], None], before_end: Callable[[], None]) -> None:
+        self.lock = threading.RLock()
+        self.active: Unit | None = None
+        self.open: set[Unit] = set()
+        self.waiting_over: threading.Event | None = None
+        self._submit = submit
+        self._before_end = before_end
+        self._turns: dict[asyncio.AbstractEventLoop, Unit] = {}
+
+    def begin(self, name: str = "", parent: Unit | None = None) -> Unit:
+        """A new open unit."""
+        unit = Unit(parent, name)
+        self.open.add(unit)
+        return unit
+
+    def joining(self) -> Joining:
+        """The context of one operation: the current unit, or one of its own."""
+        return Joining(self)
+
+    def end(self, unit: Unit) -> None:
+        """Encode the unit's changes and hand them over; its ticket tells the outcome. Never waits.
+
+        A unit whose changes cannot be encoded is undone, and its ticket carries the error.
+        """
+        with self.lock:
+            if unit.ended:
+                return
+            previous, self.active = self.active, unit
+            try:
+                self._before_end()
+                for change in list(unit.changes.values()):
+                    change.store.seal(change)
+            except BaseException as error:
+                unit.ended = True
+                unit.undo()
+                self.finish(unit, error)
+                return
+            finally:
+                self.active = previous
+            unit.ended = True
+            self.open.discard(unit)
+            if not unit:
+                unit.settle()
+            else:
+                self._submit(unit)
+
+    def discard(self, unit: Unit, error: BaseException | None = None) -> None:
+        """Undo an open unit: memory is what it was before it."""
+        with self.lock:
+            unit.ended = True
+            unit.undo()
+            self.finish(unit, error)
+
+    def finish(self, unit: Unit, error: BaseException | None = None) -> None:
+        """Settle a unit."""
+        with self.lock:
+            self.open.discard(unit)
+            unit.settle(error)
+        if error is not None:
+            unit.ticket.exception()  # looked at: an unread outcome of loose code is no warning
+
+    def absorb(self, unit: Unit) -> None:
+        """Make a nested unit's changes its parent's: releasing a savepoint."""
+        parent = unit.parent
+        assert parent is not None
+        with self.lock:
+            for key, change in unit.changes.items():
+                known = parent.changes.get(key)
+                if known is None:
+                    change.unit = parent
+                    parent.changes[key] = change
+                    continue
+                known.stamps.update(change.stamps)
+                known.expect_absent = known.expect_absent or change.expect_absent
+                for field, value in change.before_values.items():
+                    known.before_values.setdefault(field, value)
+                change.store.settled(change)
+            parent.draws.update(unit.draws)
+            parent.files |= unit.files
+            unit.changes.clear()
+            unit.ended = unit.settled = True
+            self.open.discard(unit)
+            unit.ticket.set_result(None)
+
+    def turn(self, loop: asyncio.AbstractEventLoop) -> Unit:
+        """The unit of this turn of the loop: loose writes, acknowledged to nobody."""
+        unit = self._turns.get(loop)
+        if unit is None:
+            unit = self._turns[loop] = self.begin("loop turn")
+            loop.call_soon(self._end_turn, loop)
+        return unit
+
+    def _end_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        unit = self._turns.pop(loop)
+        self.end(unit)
+        unit.ticket.add_done_callback(_report_loose)
+
+    def unsettled(self) -> list[Unit]:
+        """Open units that hold changes; what a reader may have seen of them is not settled."""
+        with self.lock:
+            return [unit for unit in self.open if unit]
+
+
+def _report_loose(ticket: Any) -> None:
+    error = ticket.exception()
+    if error is not None:
+        log.error("a write outside any unit was refused: %s", error)
+
+
+class Joining:
+    """One operation inside the current unit. Without one: a unit of its own that blocks until durable (threads), or
+    the unit of the loop's turn (code on an event loop)."""
+
+    __slots__ = ("_units", "previous", "token", "unit")
+
+    def __init__(self, units: Units) -> None:
+        self._units = units
+        self.token: Token[Scope | None] | None = None
+
+    def __enter__(self) -> Unit:
+        self._units.lock.acquire()
+        unit = self._units.active or current_unit()
+        if unit is None or unit.ended:
+            unit = self._own()
+        self.previous, self._units.active = self._units.active, unit
+        self.unit = unit
+        return unit
+
+    def _own(self) -> Unit:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            unit = self._units.begin("call")
+            self.token = current.set(Scope(unit))
+            return unit
+        return self._units.turn(loop)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._units.active = self.previous
+        if self.token is None:
+            self._units.lock.release()
+            return
+        current.reset(self.token)
+        if error is not None:
+            self._units.discard(self.unit)
+        else:
+            self._units.end(self.unit)
+        self._units.lock.release()
+        if error is None:
+            self.unit.ticket.result()
+
+
+class UnitBlock:
+    """`with outlive.unit():` and `async with outlive.unit():`.
+
+    The block is one unit, durable when it is left; an exception undoes it. Inside another unit it is a savepoint.
+    Left synchronously on a running event loop it cannot wait: `await outlive.flush()` does.
+    """
+
+    def __init__(self, units: Units, name: str = "") -> None:
+        self._units = units
+        self._name = name
+        self._token: Token[Scope | None] | None = None
+        self.unit: Unit | None = None
+
+    def __enter__(self) -> Unit:
+        parent = current_unit()
+        if parent is not None and parent.ended:
+            parent = None
+        self.unit = self._units.begin(self._name, parent)
+        self._token = current.set(Scope(self.unit))
+        return self.unit
+
+    def _leave(self, error: BaseException | None) -> Unit | None:
+        assert self._token is not None and self.unit is not None
+        unit = self.unit
+        current.reset(self._token)
+        if error is not None:
+            self._units.discard(unit)
+        elif unit.parent is not None:
+            self._units.absorb(unit)
+        else:
+            self._units.end(unit)
+            return unit
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        unit = self._leave(error)
+        if unit is not None and not _on_loop():
+            unit.ticket.result()
+
+    async def __aenter__(self) -> Unit:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        unit = self._leave(error)
+        if unit is not None:
+            await asyncio.shield(asyncio.wrap_future(unit.ticket))
+
+
+def _on_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,79 @@
+"""After a group has landed: memory learns what PostgreSQL made of it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from outlive.commit.group import Outcome
+from outlive.commit.unit import ABSENT, Kept, Unit
+from outlive.records import canonical
+
+if TYPE_CHECKING:
+    from outlive.runtime.service import Service
+
+log = logging.getLogger("outlive")
+
+
+class Landing:
+    """Raised versions and merged documents go to the image; what did not land is counted and named."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.open_unlanded: dict[str, set[Any]] = {}
+        self.superseded: list[tuple[Any, Any]] = []
+        self.reread: list[tuple[Any, Any]] = []
+
+    def landed(self, units: list[Unit], outcome: Outcome) -> None:
+        """Called by the committer between a commit and its acknowledgements."""
+        with self.service.units.lock:
+            for store, key, mine, version in outcome.raised:
+                self._raise(store, key, mine, version)
+            for store, key, document, version in outcome.merged:
+                self._merge(store, key, document, version)
+            for entry in outcome.unlanded:
+                self._note_unlanded(entry)
+            self.reread += outcome.reread
+            for unit in units:
+                self._after(unit, outcome)
+
+    def _raise(self, store: Any, key: Any, mine: int, version: int) -> None:
+        self.service.clock.observe(version)
+        kept = store.kept.get(key)
+        if kept is not None and kept.version == mine:
+            kept.version = version
+
+    def _merge(self, store: Any, key: Any, document: dict[str, Any], version: int) -> None:
+        self.service.clock.observe(version)
+        kept = store.kept.get(key)
+        record = store.image_get(key)
+        if kept is None or record is ABSENT or store.retired:
+            return
+        busy = {name for change in store.unsettled.get(key, ()) if not change.unit.ended for name in change.stamps}
+        for name in set(document) | set(store.record_type.document(record)):
+            if name not in busy:
+                store.write_field(key, record, name, document.get(name, _missing()))
+        store.kept[key] = Kept(canonical(document), version, kept.position)
+
+    def _note_unlanded(self, entry: Any) -> None:
+        store = entry.store
+        store.stats["unlanded"] += 1
+        self.open_unlanded.setdefault(store.name, set()).add(entry.key)
+        log.error("outlive: %s[%s] did not land: %s %s", store.name, entry.key, entry.field or "", entry.reason)
+
+    def _after(self, unit: Unit, outcome: Outcome) -> None:
+        failed = {(id(entry.store), entry.key) for entry in outcome.unlanded}
+        for change in unit.changes.values():
+            store: Any = change.store
+            store.stats["writes"] += 1
+            waiting = self.open_unlanded.get(store.name)
+            if waiting and change.key in waiting and (id(store), change.key) not in failed:
+                waiting.discard(change.key)
+                store.stats["unlanded"] = max(0, store.stats["unlanded"] - 1)
+                self.superseded.append((store, change.key))
+
+
+def _missing() -> Any:
+    from outlive.records import MISSING
+
+    return MISSING

@@ -1,0 +1,365 @@
+"""Opening a service: from declared stores to stores that serve, whatever PostgreSQL and the environment say."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from outlive.commit.group import Write, fold, from_payload
+from outlive.commit.unit import ABSENT, Kept
+from outlive.errors import FileStale, GateClosed, JournalCorrupt, OutliveError, PhaseRefused, Unreachable
+from outlive.phases import flags, machine
+from outlive.phases.changes import Order
+from outlive.phases.control import walk
+from outlive.phases.flow import run
+from outlive.postgres import embedded
+from outlive.postgres.address import Address
+from outlive.postgres.connect import Database
+from outlive.postgres.derive import check_tables, ensure_derived
+from outlive.postgres.drive import drive
+from outlive.postgres.migrate import migrate_service, upgrade_control
+from outlive.postgres.tables import StoreTable
+from outlive.records import canonical
+from outlive.runtime import member, switching
+from outlive.runtime.watch import Watcher
+from outlive.stores import files
+from outlive.stores.json_file import JsonFileStore
+from outlive.stores.store import Phase, Store
+from outlive.transfer import fill
+
+if TYPE_CHECKING:
+    from outlive.runtime.service import Service
+
+log = logging.getLogger("outlive")
+
+_ROW = """
+INSERT INTO outlive.phase (service, store, phase, epoch, changed_at, changed_by, reason)
+VALUES (%s, %s, %s, 1, now(), 'start', 'first declared') ON CONFLICT (service, store) DO NOTHING
+"""
+_PHASES = "SELECT store, phase, seeded_at IS NOT NULL, pins_overridden FROM outlive.phase WHERE service = %s"
+SKIPPED = frozenset({"unpinned", "way_back", "connection_budget"})
+
+
+def open_service(service: Service) -> None:
+    """Everything between closed and open. Raises what keeps the service from serving."""
+    service.watcher = Watcher(service)
+    find_database(service)
+    _hold_files(service)
+    service.resources.claim()
+    _report_damage(service)
+    if _reachable(service):
+        prepare(service)
+        _open_with(service)
+    else:
+        _open_without(service)
+    service.watcher.following = False
+    _remember(service)
+
+
+def desired(service: Service, store: Any, row: Phase | None, overridden: bool = False) -> Phase:
+    """The phase that environment, row and declaration ask for."""
+    return flags.resolve(service.environment, store.name, row, store.default_phase, pins_overridden=overridden).phase
+
+
+# -- is there a database -------------------------------------------------------------------------------------------
+
+
+def find_database(service: Service) -> bool:
+    """Whether an address is known now. The embedded server is started only where a store needs it; in `legacy` one
+    that runs already is used."""
+    if service.database is not None:
+        return True
+    settings = service.settings
+    address = Address.from_settings(settings)
+    if address is not None:
+        service.database = Database(address, settings)
+    elif _needs_database(service) or embedded.running(settings.home) is not None:
+        service.database = Database.from_settings(settings)
+    return service.database is not None
+
+
+def _needs_database(service: Service) -> bool:
+    past = _recollect(service)
+    everything = [*service.stores.values(), *service.counters.values()]
+    return any(desired(service, store, past.get(store.name)) != "legacy" for store in everything)
+
+
+def _reachable(service: Service) -> bool:
+    if service.database is None:
+        return False
+    try:
+        service.database.connect().close()
+    except Unreachable as error:
+        if not _may_go_without(service):
+            raise
+        log.warning("outlive: starting without PostgreSQL: %s", error)
+        return False
+    return True
+
+
+def _may_go_without(service: Service) -> bool:
+    past = _recollect(service)
+    for store in service.stores.values():
+        phase = desired(service, store, past.get(store.name))
+        if phase not in ("legacy", "dual_write") or (phase == "dual_write" and not isinstance(store, JsonFileStore)):
+            return False
+    return True
+
+
+# -- what this folder knows of the last run ------------------------------------------------------------------------
+
+
+def _memory(service: Service) -> Any:
+    return service.settings.home / "state" / f"{service.service}.json"
+
+
+def _recollect(service: Service) -> dict[str, Phase]:
+    try:
+        phases: dict[str, Phase] = json.loads(_memory(service).read_text())["phases"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return phases
+
+
+def _remember(service: Service) -> None:
+    phases = {store.name: store.phase for store in (*service.stores.values(), *service.counters.values())}
+    if service.degraded is not None:
+        phases = {**phases, **_recollect(service)}
+    if any(phase != "legacy" for phase in phases.values()) or _memory(service).exists():
+        files.replace(_memory(service), json.dumps({"phases": phases, "at": time.time()}).encode())
+
+
+def _hold_files(service: Service) -> None:
+    past = _recollect(service)
+    for store in service.stores.values():
+        if isinstance(store, JsonFileStore):
+            switching.hold_file(store, desired(service, store, past.get(store.name)))
+
+
+def _report_damage(service: Service) -> None:
+    for journal in service.resources.orphans:
+        for damage in journal.damage:
+            assert isinstance(damage, JournalCorrupt)
+            log.error("outlive: %s", damage)
+
+
+# -- with PostgreSQL -----------------------------------------------------------------------------------------------
+
+
+def prepare(service: Service) -> None:
+    """Migrate, check the tables, know the rows, join as a member, begin to commit."""
+    assert service.database is not None
+    database = service.database
+    upgrade_control(database)
+    if service.migrations is not None:
+        name = service.version_table or f"{service.service}_version"
+        migrate_service(database, service.migrations, name)
+    _tables(service, database)
+    with database.connect() as conn:
+        for store in (*service.stores.values(), *service.counters.values()):
+            conn.execute(_ROW, (service.service, store.name, store.default_phase))
+    service.committer.wanted = True
+    _run_committer(service)
+
+
+def _tables(service: Service, database: Database) -> None:
+    derived, given = [], []
+    for store in service.stores.values():
+        if store.table is None:
+            if store.model is None:
+                store.table = StoreTable.derive(service.service, store.name, store.record_type, store.key_field)
+            else:
+                store.table = StoreTable.from_model(
+                    service.service, store.name, store.record_type, store.key_field, store.model
+                )
+        (derived if store.model is None else given).append(store.table)
+    if derived:
+        ensure_derived(database, derived)
+    if given:
+        check_tables(database, given)
+
+
+def _run_committer(service: Service) -> None:
+    """Start the committer where it does not run, and wait until it has joined."""
+    from outlive.commit.drivers import ThreadDriver
+
+    driver = service.driver
+    if isinstance(driver, ThreadDriver) and not driver._thread.is_alive():
+        driver.start()
+    service.committer.wake()
+    ends = time.monotonic() + service.settings.connect_timeout_s + 5
+    while not service.committer.connected and time.monotonic() < ends:
+        time.sleep(0.005)
+    if not service.committer.connected:
+        raise Unreachable(address="PostgreSQL", reason="the committer could not join")
+
+
+def _open_with(service: Service) -> None:
+    assert service.database is not None
+    _drain(service)
+    with service.database.connect() as conn:
+        drive(member.bury(service), conn)
+        rows = {row[0]: row for row in conn.execute(_PHASES, (service.service,)).fetchall()}
+        for store in service.stores.values():
+            _open_store(service, store, rows[store.name][1], rows[store.name][2], conn)
+        for name, counter in service.counters.items():
+            counter.phase = rows[name][1]
+            if counter.phase != "legacy":
+                counter.raise_to(drive(counter.stored(), conn))
+        service.watcher.start()
+        for store in (*service.stores.values(), *service.counters.values()):
+            wanted = desired(service, store, rows[store.name][1], rows[store.name][3])
+            if wanted != rows[store.name][1]:
+                walk_to(service, store, wanted, conn)
+
+
+def _drain(service: Service, timeout_s: float = 120.0) -> None:
+    """Journals are replayed before the service serves."""
+    ends = time.monotonic() + timeout_s
+    service.committer.wake()
+    while service.journal_units() and time.monotonic() < ends:
+        time.sleep(0.005)
+    if service.journal_units():
+        raise PhaseRefused(store=service.service, reason="a journal of an earlier run could not be replayed")
+
+
+def _open_store(service: Service, store: Store, phase: Phase, seeded: bool, conn: psycopg.Connection[Any]) -> None:
+    if phase == "legacy":
+        if isinstance(store, JsonFileStore):
+            store.enter("legacy")
+            store.read()
+        return
+    if not seeded and _is_empty(service, store, conn):
+        _seed(service, store, phase, conn)
+        return
+    for cls in switching.record_classes(store):
+        from outlive.stores import tracking
+
+        tracking.instrument(cls)
+    store.enter(phase)
+    if phase == "database":
+        store.image_reset([])
+        return
+    seeds = store.image_size()
+    service.watcher.refill_ms[store.name] = fill.fill(store, conn)
+    if seeds:
+        service.watcher.note(store, "seed_discarded", {"records": seeds})
+    if isinstance(store, JsonFileStore):
+        switching.compare_file(service, store)
+    service.watcher.backfills[store.name] = {"done": True}
+
+
+def _is_empty(service: Service, store: Store, conn: psycopg.Connection[Any]) -> bool:
+    return switching.count_rows(conn, store) == 0
+
+
+def _seed(service: Service, store: Store, phase: Phase, conn: psycopg.Connection[Any]) -> None:
+    """The first content of a store whose row says that PostgreSQL is in charge already."""
+    if isinstance(store, JsonFileStore):
+        store.enter("legacy")
+        store.read()
+    switching.switch(service, store, "dual_write", conn)
+    service.watcher.stop_backfill(store)
+    if service.watcher.backfills[store.name].get("error"):
+        raise PhaseRefused(store=store.name, reason=service.watcher.backfills[store.name]["error"])
+    drive(switching.mark_seeded(service, store), conn)
+    switching.switch(service, store, phase, conn)
+
+
+def walk_to(service: Service, store: Any, wanted: Phase, conn: psycopg.Connection[Any]) -> None:
+    """Walk the phases between, back-fill and verify included, before serving. Raises GateClosed naming the gate."""
+    order = Order(
+        service=service.service, store=store.name, actor="start", reason="the environment asks for it", skip=SKIPPED,
+        wait_s=60.0, poll_s=0.02,
+    )  # fmt: skip
+    drive(member.seen(service), conn)
+    try:
+        run(walk(order, wanted), conn)
+    except GateClosed as closed:
+        raise PhaseRefused(store=store.name, reason=f"the environment asks for {wanted}, but {closed}") from closed
+    ends = time.monotonic() + 30
+    while store.phase != wanted and time.monotonic() < ends:
+        time.sleep(0.005)
+
+
+# -- without PostgreSQL --------------------------------------------------------------------------------------------
+
+
+def _open_without(service: Service) -> None:
+    """`legacy`, or files and journals until PostgreSQL is back. Raises FileStale where a file is too old for that."""
+    past = _recollect(service)
+    for store in service.stores.values():
+        before = past.get(store.name, "legacy")
+        if isinstance(store, JsonFileStore):
+            store.enter("legacy")
+            _refuse_stale(service, store, before)
+            store.read()
+        if before != "legacy":
+            service.degraded = f"PostgreSQL was in charge of {store.name} ({before}) and is away"
+    _replay_into_memory(service)
+    for store in service.stores.values():
+        phase = desired(service, store, past.get(store.name))
+        if phase == "dual_write":
+            store.enter("dual_write")
+    if service.database is not None:
+        service.watcher.start_late = True
+    from outlive.commit.drivers import ThreadDriver
+
+    if isinstance(service.driver, ThreadDriver):
+        service.driver.start()
+    service.watcher.start()
+
+
+def _refuse_stale(service: Service, store: JsonFileStore, before: Phase) -> None:
+    if machine.rank(before) < machine.rank("database") or service.accept_stale:
+        return
+    if service.environment.get("OUTLIVE_ACCEPT_STALE", "").lower() in ("1", "true", "yes", "on"):
+        return
+    newest = _newest_file(store)
+    age = "unknown" if newest is None else f"{(time.time() - newest) / 3600:.1f} h"
+    raise FileStale(path=str(store.path), age=age, phase=before)
+
+
+def _newest_file(store: JsonFileStore) -> float | None:
+    found = [store.path, *(store.path.parent / "archive").glob(f"{store.path.stem}.*{store.path.suffix}")]
+    times = [path.stat().st_mtime for path in found if path.exists()]
+    return max(times, default=None)
+
+
+def _replay_into_memory(service: Service) -> None:
+    """Acknowledged writes that only a journal holds join the files' records; the journal stays for PostgreSQL."""
+    writes: list[Write] = []
+    for payload in service.resources.all_frames():
+        writes += from_payload(payload, service.find_store, service.key_of)
+    for name, by_key in fold(writes).items():
+        store = service.stores[name]
+        if not isinstance(store, JsonFileStore):
+            continue
+        for key, write in by_key.items():
+            _apply(store, key, write)
+        store.reorder()
+        content, newest, encoded = store.content()
+        files.write_with_sidecar(store.path, content, newest, "legacy")
+        store.stamp, store.in_file = files.stamp_of(store.path), encoded
+
+
+def _apply(store: JsonFileStore, key: Any, write: Write) -> None:
+    if write.op == "delete" or write.document is None:
+        if store.image_get(key) is not ABSENT:
+            store.image_drop(key)
+        store.kept.pop(key, None)
+        return
+    encoded = canonical(write.document)
+    known = store.kept.get(key)
+    position = known.position if known is not None else write.position
+    store.image_put(key, fill.build(store, key, encoded))
+    store.kept[key] = Kept(encoded, write.version, position)
+
+
+def describe(error: OutliveError) -> str:
+    """The error and its hint, for a start that fails."""
+    return f"{error}\n  next: {error.hint}"

@@ -1,0 +1,312 @@
+"""One member's part of a phase change: each move between neighbours, done between two units.
+
+Going forward, the new behaviour begins before anything is copied (hook first). Going back, memory and file are filled
+from PostgreSQL before reads move. Each switch itself is one assignment under the units' lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from outlive.commit.unit import Kept
+from outlive.errors import FileHeld, PhaseRefused
+from outlive.phases.machine import plan_walk
+from outlive.postgres.drive import Ask, Step, drive
+from outlive.postgres.upsert import Statements
+from outlive.records import canonical
+from outlive.stores import files, tracking
+from outlive.stores.json_file import JsonFileStore
+from outlive.stores.log import LogStore
+from outlive.stores.mapping import MappingStore
+from outlive.stores.store import Phase, Store
+from outlive.transfer import fill
+
+if TYPE_CHECKING:
+    from outlive.runtime.service import Service
+
+log = logging.getLogger("outlive")
+
+_SEEDED = "UPDATE outlive.phase SET seeded_at = coalesce(seeded_at, now()) WHERE service = %s AND store = %s"
+
+
+def switch(service: Service, store: Store, wanted: Phase, conn: psycopg.Connection[Any]) -> None:
+    """Take the store to `wanted`, neighbour by neighbour. Raises what a move raises; the store then stays before it."""
+    for move in plan_walk(store.phase, wanted):
+        _MOVES[move.current, move.wanted](service, store, conn)
+        log.info("outlive: %s/%s is in phase %s", service.service, store.name, store.phase)
+
+
+def settle(service: Service) -> None:
+    """Wait until every unit that has ended is durable."""
+    for unit in service.committer.pending():
+        unit.ticket.exception()
+
+
+# -- forward -------------------------------------------------------------------------------------------------------
+
+
+def _enter_dual_write(service: Service, store: Store, conn: psycopg.Connection[Any]) -> None:
+    if isinstance(store, JsonFileStore):
+        store.refresh()
+        settle(service)
+    remembered = service.watcher.remembered.pop(store.name, None)
+    for cls in record_classes(store):
+        tracking.instrument(cls)
+
+    def go() -> list[Any]:
+        with service.units.lock:
+            if isinstance(store, LogStore):
+                store.number()
+            positions = {key: kept.position for key, kept in store.kept.items()}
+            store.fresh.update(positions)
+            store.kept = {}
+            store.enter("dual_write")
+            return service.watcher.first_keys(store)
+
+    keys = service.at_home(go)
+    service.watcher.start_backfill(store, keys, remembered)
+
+
+def record_classes(store: Store) -> list[type]:
+    """The classes whose attribute writes must be noticed: the record type and the models inside it."""
+    found: list[type] = []
+    _collect(store.record_type.declared, found)
+    return found
+
+
+def _collect(annotation: Any, found: list[type]) -> None:
+    import typing
+
+    for part in typing.get_args(annotation):
+        _collect(part, found)
+    if not isinstance(annotation, type) or annotation in found or annotation.__module__ in ("builtins", "typing"):
+        return
+    hints = getattr(annotation, "__annotations__", None)
+    if hints is None or issubclass(annotation, dict):
+        return
+    found.append(annotation)
+    try:
+        resolved = typing.get_type_hints(annotation)
+    except (NameError, TypeError, AttributeError):
+        resolved = {}
+    for hint in resolved.values():
+        _collect(hint, found)
+    for sub in annotation.__subclasses__():
+        _collect(sub, found)
+
+
+def _enter_dual_read(service: Service, store: Store, conn: psycopg.Connection[Any]) -> None:
+    _at_home(service, store, "dual_read")
+
+
+def _enter_database(service: Service, store: Store, conn: psycopg.Connection[Any]) -> None:
+    settle(service)
+    if isinstance(store, JsonFileStore) and store.lock.held:
+        store.write_file()
+        archived = files.archive(store.path)
+        files.Sidecar.path_of(store.path).unlink(missing_ok=True)
+        store.stamp, store.in_file = None, {}
+        service.watcher.note(store, "archived", {"file": str(archived)})
+
+    def go() -> None:
+        with service.units.lock:
+            store.enter("database")
+            for key, record in list(store.image_items()):
+                tracking.release(record, store, key)
+            store.image_reset([])
+            store.kept = {}
+            store.fresh.clear()
+
+    service.at_home(go)
+
+
+# -- back ----------------------------------------------------------------------------------------------------------
+
+
+def refill(service: Service, store: Store, conn: psycopg.Connection[Any]) -> float:
+    """Rehearse or make the way back: how many milliseconds it takes to read every record into memory."""
+    began = time.perf_counter()
+    rows = fill.read_rows(conn, store)
+    for _, encoded, _, _ in rows:
+        store.record_type.record(fill.restored(fill.parse(encoded)))
+    return round((time.perf_counter() - began) * 1000, 3)
+
+
+def _back_to_dual_read(service: Service, store: Store, conn: psycopg.Connection[Any]) -> None:
+    """Two passes: a snapshot while writes go on, then what changed since with the committer paused."""
+    assert store.table is not None
+    rows = {row[0]: (row[1], row[2], row[3]) for row in fill.read_rows(conn, store)}
+    if isinstance(store, JsonFileStore):
+        store.lock.try_acquire()
+
+    def go() -> None:
+        with service.units.lock:
+            service.committer.paused = True
+
+    service.at_home(go)
+    try:
+        service.watcher.wait_idle()
+        with service.units.lock:
+            rows = {row[0]: (row[1], row[2], row[3]) for row in fill.read_rows(conn, store)}
+
+            def install() -> None:
+                for cls in record_classes(store):
+                    tracking.instrument(cls)
+                store.enter("dual_read")
+                fill.install(store, rows)
+                if isinstance(store, JsonFileStore):
+                    store.dirty = store.read_once = True
+
+            install()
+    finally:
+        service.committer.paused = False
+        service.committer.wake()
+    if isinstance(store, JsonFileStore) and store.lock.held:
+        store.write_file()
+
+
+def _back_to_dual_write(service: Service, store: Store, conn: psycopg.Connection[Any]) -> None:
+    if isinstance(store, JsonFileStore):
+        store.lock.acquire()
+        store.write_file()
+    _at_home(service, store, "dual_write")
+
+
+def _back_to_legacy(service: Service, store: Store, conn: psycopg.Connection[Any]) -> None:
+    service.watcher.stop_backfill(store)
+
+    def go() -> None:
+        with service.units.lock:
+            service.watcher.remembered[store.name] = dict(store.kept)
+            store.enter("legacy")
+            if not isinstance(store, JsonFileStore):
+                store.kept = {}
+
+    if isinstance(store, JsonFileStore):
+        settle(service)
+        store.write_file()
+    service.at_home(go)
+    settle(service)
+    if isinstance(store, JsonFileStore):
+        store.write_file()
+
+
+def _at_home(service: Service, store: Store, phase: Phase) -> None:
+    def go() -> None:
+        with service.units.lock:
+            store.enter(phase)
+
+    service.at_home(go)
+
+
+_MOVES: dict[tuple[str, str], Any] = {
+    ("legacy", "dual_write"): _enter_dual_write,
+    ("dual_write", "dual_read"): _enter_dual_read,
+    ("dual_read", "database"): _enter_database,
+    ("database", "dual_read"): _back_to_dual_read,
+    ("dual_read", "dual_write"): _back_to_dual_write,
+    ("dual_write", "legacy"): _back_to_legacy,
+}
+
+
+# -- a file beside a table -----------------------------------------------------------------------------------------
+
+
+def mark_seeded(service: Service, store: Store) -> Step[None]:
+    """A store is seeded once in its life."""
+    yield Ask(_SEEDED, (service.service, store.name))
+
+
+def lineage(store: JsonFileStore, rows: list[Any]) -> dict[Any, Kept] | None:
+    """What the file is known to have held of the table's rows when we wrote it last, by the sidecar; None: unknown."""
+    sidecar = files.Sidecar.read(store.path)
+    if sidecar is None:
+        return None
+    return {key: Kept(enc, ver, pos) for key, enc, ver, pos in rows if ver <= sidecar.upto}
+
+
+def newer_rows(store: JsonFileStore, rows: list[Any], known: dict[Any, Kept]) -> None:
+    """Rows that landed after our last write of the file: a crash kept them from it, so they come first."""
+    with store.units.lock:
+        late = [row for row in rows if row[0] not in known]
+        for key, encoded, _, position in late:
+            held = store.image_get(key)
+            if held is not None and canonical(store.document(held) if held is not None else {}) == encoded:
+                continue
+            store.image_put(key, fill.build(store, key, encoded))
+            store.fresh[key] = position
+        if late:
+            store.reorder()
+
+
+def compare_file(service: Service, store: JsonFileStore) -> None:
+    """At a start from dual_write on: an edit of the file by another hand is taken in, or kept aside and reported."""
+    stamp = files.stamp_of(store.path)
+    store.read_once = True
+    store.stamp = stamp
+    if stamp is None:
+        store.dirty = True
+        return
+    content = store.path.read_bytes()
+    sidecar = files.Sidecar.read(store.path)
+    store.format = files.format_of(content.decode("utf-8", "surrogatepass"), store.format)
+    if sidecar is not None and sidecar.upto_of(files.digest(content)) is not None:
+        store.in_file = {key: kept.encoded for key, kept in store.kept.items()}
+        store.dirty = True
+    elif sidecar is not None and store.phase == "dual_write":
+        store.in_file = {key: k.encoded for key, k in store.kept.items() if k.version <= sidecar.upto}
+        store.take_in(stamp)
+    else:
+        aside = keep_aside(store.path)
+        store.set_aside.append(str(aside))
+        store.dirty = True
+        log.error("outlive: %s was edited while PostgreSQL was in charge; kept aside as %s", store.path, aside)
+        service.watcher.note(store, "file_set_aside", {"file": str(aside)})
+
+
+def keep_aside(path: Path) -> Path:
+    """A copy of a file that will be overwritten, beside it."""
+    day = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    aside = path.with_name(f"{path.stem}.edited-{day}-{os.getpid()}{path.suffix}")
+    shutil.copy2(path, aside)
+    return aside
+
+
+def hold_file(store: JsonFileStore, phase: Phase) -> None:
+    """Before dual_read one process has the file; later whoever comes first writes it behind. Raises FileHeld."""
+    if phase in ("legacy", "dual_write"):
+        store.lock.acquire()
+    elif not store.lock.try_acquire():
+        try:
+            store.lock.acquire()
+        except FileHeld as held:
+            log.info("outlive: %s is written by process %s", store.path, held.pid)
+
+
+def count_rows(conn: psycopg.Connection[Any], store: Store) -> int:
+    """How many rows the store's table holds."""
+    assert store.table is not None
+
+    def step() -> Step[int]:
+        rows = yield Ask(*Statements.of(store.table).count())  # type: ignore[arg-type]
+        return int(rows[0][0])
+
+    return drive(step(), conn)
+
+
+def watch(store: Store) -> None:
+    """Note the next use of a mapping, for the gate to `database`."""
+    if isinstance(store, MappingStore):
+        store.watch()
+
+
+def refuse(store: Store, reason: str) -> PhaseRefused:
+    """The error of a start that cannot go on."""
+    return PhaseRefused(store=store.name, reason=reason)

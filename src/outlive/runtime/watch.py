@@ -1,0 +1,388 @@
+"""The watcher: one thread a process that polls PostgreSQL, the only control plane.
+
+It follows the phase rows, acknowledges epochs, reports, answers the operator's requests, writes files behind, scrubs,
+and finds out that PostgreSQL is there at all where the process began without it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from outlive.errors import OutliveError
+from outlive.phases import flags
+from outlive.postgres.drive import Ask, Step, drive
+from outlive.postgres.upsert import Statements
+from outlive.records import canonical
+from outlive.runtime import answers, member, scrub, switching
+from outlive.stores.json_file import JsonFileStore
+from outlive.stores.mapping import MappingStore
+from outlive.stores.store import Phase, Store
+from outlive.transfer import backfill, fill
+
+if TYPE_CHECKING:
+    from outlive.runtime.service import Service
+
+log = logging.getLogger("outlive")
+REPORT_S = 1.0
+
+_ROWS = "SELECT store, phase, epoch, pins_overridden, backfill FROM outlive.phase WHERE service = %s"
+_EPOCH = "SELECT epoch FROM outlive.service WHERE service = %s"
+_BACKFILL = """
+UPDATE outlive.phase SET backfill = %s, seeded_at = coalesce(seeded_at, now()) WHERE service = %s AND store = %s
+"""
+_EVENT = "INSERT INTO outlive.event (service, store, kind, actor, detail) VALUES (%s, %s, %s, %s, %s)"
+_SUPERSEDED = """
+UPDATE outlive.unlanded SET settled_at = now(), settled_how = 'superseded'
+WHERE service = %s AND store = %s AND key = %s AND settled_at IS NULL
+"""
+_OPEN = "SELECT store, count(*) FROM outlive.unlanded WHERE service = %s AND settled_at IS NULL GROUP BY store"
+
+
+class Watcher:
+    """Runs `tick` every `poll_s`; every tick is complete in itself, so a failed one costs a tick."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.conn: psycopg.Connection[Any] | None = None
+        self.refill_ms: dict[str, float] = {}
+        self.backfills: dict[str, dict[str, Any]] = {}
+        self.remembered: dict[str, Any] = {}
+        self.following = True  # the rows, whatever the environment says: while a start walks
+        self.prefer: str | None = service.environment.get("OUTLIVE_PREFER")
+        self._events: list[tuple[str, str, dict[str, Any]]] = []
+        self._stop = threading.Event()
+        self._nudge = threading.Event()
+        self._copies: dict[str, threading.Thread] = {}
+        self._thread = threading.Thread(target=self._run, name="outlive-watcher", daemon=True)
+        self._lock = threading.RLock()
+        self._reported = 0.0
+        self._scrubbed = time.monotonic()
+        self._armed = 0.0
+        self._ack: Future[Any] | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; a tick in progress finishes."""
+        self._stop.set()
+        self._nudge.set()
+        if self._thread.is_alive():
+            self._thread.join(30)
+        for copy in list(self._copies.values()):
+            copy.join(30)
+
+    def nudge(self) -> None:
+        """Tick now."""
+        self._nudge.set()
+
+    def scrub_age_s(self) -> float:
+        """Seconds since the last complete scrub."""
+        return round(time.monotonic() - self._scrubbed, 3)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.tick()
+            except (psycopg.Error, OutliveError, OSError) as error:
+                log.debug("outlive: watcher: %s", error)
+                self._drop()
+            except Exception:
+                log.exception("outlive: the watcher failed; it goes on")
+                self._drop()
+            self._nudge.wait(self.service.settings.poll_s)
+            self._nudge.clear()
+
+    def _drop(self) -> None:
+        if self.conn is not None:
+            self.conn.close()
+        self.conn = None
+
+    # -- one tick ----------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Everything that is due."""
+        with self._lock:
+            self.write_behind()
+            self._scrub_if_due()
+            self._arm()
+            if self.connected():
+                self._follow()
+                self._tell()
+
+    def connected(self) -> bool:
+        """Whether there is a connection, made now if PostgreSQL is there."""
+        if self.conn is not None and not self.conn.closed:
+            return True
+        from outlive.runtime import opening
+
+        if self.service.database is None and not opening.find_database(self.service):
+            return False
+        assert self.service.database is not None
+        if not self.service.committer.wanted:
+            opening.prepare(self.service)
+        elif not self.service.committer.connected:
+            return False
+        self.conn = self.service.database.connect()
+        return True
+
+    def write_behind(self) -> None:
+        """Bring files up to what is kept, where they are no longer in charge."""
+        for store in self.service.stores.values():
+            if isinstance(store, JsonFileStore) and store.phase in ("dual_write", "dual_read"):
+                if store.lock.held:
+                    store.refresh()
+                if store.dirty and store.lock.held:
+                    switching.settle(self.service)
+                    store.write_file()
+
+    def _scrub_if_due(self) -> None:
+        if time.monotonic() - self._scrubbed >= self.service.settings.scrub_s:
+            self.scrub()
+
+    def scrub(self) -> int:
+        """One complete scrub; how many records it found changed."""
+        found = scrub.scrub(self.service, self._stop.wait)
+        self._scrubbed = time.monotonic()
+        return found
+
+    def _arm(self) -> None:
+        if time.monotonic() - self._armed > REPORT_S:
+            self._armed = time.monotonic()
+            for store in self.service.stores.values():
+                switching.watch(store)
+
+    # -- phases ------------------------------------------------------------------------------------------------
+
+    def _follow(self) -> None:
+        assert self.conn is not None
+        service = self.service
+        rows = {row[0]: row for row in self.conn.execute(_ROWS, (service.service,)).fetchall()}
+        epochs = self.conn.execute(_EPOCH, (service.service,)).fetchall()
+        in_place = True
+        for name, store in service.stores.items():
+            if name in rows:
+                wanted = self.wanted(store, rows[name])
+                if store.phase != wanted:
+                    in_place = self._switch(store, wanted) and in_place
+        for name, counter in service.counters.items():
+            if name in rows:
+                self._switch_counter(counter, rows[name][1])
+        if in_place and epochs:
+            self._acknowledge(epochs[0][0])
+        answers.serve(self)
+
+    def wanted(self, store: Store, row: Any) -> Phase:
+        """The phase that this process shall be in."""
+        if self.following:
+            phase: Phase = row[1]
+            return phase
+        found = flags.resolve(self.service.environment, store.name, row[1], store.default_phase, pins_overridden=row[3])
+        return found.phase
+
+    def _switch(self, store: Store, wanted: Phase) -> bool:
+        assert self.conn is not None
+        try:
+            switching.switch(self.service, store, wanted, self.conn)
+        except OutliveError as error:
+            log.error("outlive: %s cannot enter %s: %s", store.name, wanted, error)
+            self.backfills[store.name] = {"done": False, "error": str(error)}
+            return False
+        return True
+
+    def _switch_counter(self, counter: Any, wanted: Phase) -> None:
+        if counter.phase == wanted:
+            return
+        assert self.conn is not None
+        if counter.phase == "legacy":
+            drive(counter.carry_over(), self.conn)
+        elif wanted == "legacy":
+            counter.raise_to(drive(counter.stored(), self.conn))
+        counter.phase = wanted
+
+    def _acknowledge(self, epoch: int) -> None:
+        me = self.service.committer.member
+        if me is not None and me.epoch < epoch and (self._ack is None or self._ack.done()):
+            self._ack = self.service.committer.aside(member.acknowledge(self.service, epoch))
+            self._ack.add_done_callback(lambda done: done.exception())
+
+    # -- back-fill ---------------------------------------------------------------------------------------------
+
+    def first_keys(self, store: Store) -> list[Any]:
+        """The keys to back-fill, noted in the same moment as the switch."""
+        return backfill.begin(store)
+
+    def start_backfill(self, store: Store, keys: list[Any], remembered: Any) -> None:
+        """Copy in a thread of its own, so that heartbeats go on."""
+        self.backfills[store.name] = {"done": False, "copied": 0, "total": len(keys)}
+        thread = threading.Thread(
+            target=self._backfill, args=(store, keys, remembered), name=f"outlive-backfill-{store.name}", daemon=True
+        )
+        self._copies[store.name] = thread
+        thread.start()
+
+    def stop_backfill(self, store: Store) -> None:
+        """Wait for a running copy."""
+        thread = self._copies.pop(store.name, None)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _backfill(self, store: Store, keys: list[Any], remembered: Any) -> None:
+        service = self.service
+        assert service.database is not None
+
+        def tell(progress: backfill.Progress) -> None:
+            if self._stop.is_set():
+                raise OutliveError
+            self.backfills[store.name] = progress.facts()
+
+        try:
+            with service.database.connect() as conn:
+                known = self._known(store, conn, remembered)
+                done = backfill.run(store, conn, keys, known, self.prefer, at_home=service.at_home, tell=tell)
+                if isinstance(store, JsonFileStore):
+                    store.dirty = True
+                self.scrub()
+                switching.settle(service)
+                conn.execute(_BACKFILL, (Jsonb(done.facts()), service.service, store.name))
+        except (psycopg.Error, OutliveError, OSError) as error:
+            log.error("outlive: back-fill of %s stopped: %s", store.name, error)
+            self.backfills[store.name] = {"done": False, "error": str(error), "total": len(keys)}
+
+    def _known(self, store: Store, conn: psycopg.Connection[Any], remembered: Any) -> Any:
+        if remembered is not None or not isinstance(store, JsonFileStore):
+            return remembered
+        rows = fill.read_rows(conn, store)
+        known = switching.lineage(store, rows)
+        if known is not None:
+            switching.newer_rows(store, rows, known)
+        return known
+
+    # -- telling -----------------------------------------------------------------------------------------------
+
+    def note(self, store: Store, kind: str, detail: dict[str, Any]) -> None:
+        """An event for the log, written with the next tick."""
+        self._events.append((store.name, kind, detail))
+
+    def _tell(self) -> None:
+        assert self.conn is not None
+        service = self.service
+        while self._events:
+            name, kind, detail = self._events.pop(0)
+            me = service.committer.member
+            actor = f"member {me.id if me is not None else '?'}"
+            self.conn.execute(_EVENT, (service.service, name, kind, actor, Jsonb(detail)))
+        self._supersede()
+        self._reread()
+        if time.monotonic() - self._reported >= REPORT_S:
+            self.report()
+
+    def report(self) -> None:
+        """Heartbeat now."""
+        assert self.conn is not None
+        service = self.service
+        counts = dict(self.conn.execute(_OPEN, (service.service,)).fetchall())
+        for name, store in service.stores.items():
+            store.stats["unlanded"] = counts.get(name, 0)
+        drive(member.seen(service), self.conn)
+        self._reported = time.monotonic()
+
+    def _supersede(self) -> None:
+        assert self.conn is not None
+        landing = self.service.landing
+        with self.service.units.lock:
+            done, landing.superseded = landing.superseded, []
+        for store, key in done:
+            from outlive.records import key_text
+
+            self.conn.execute(_SUPERSEDED, (self.service.service, store.name, key_text(key)))
+
+    def _reread(self) -> None:
+        """Records that lost to a newer change are read again from PostgreSQL into the same objects."""
+        assert self.conn is not None
+        landing = self.service.landing
+        with self.service.units.lock:
+            again, landing.reread = landing.reread, []
+        for store, key in again:
+            if store.retired or store.table is None:
+                continue
+            statement, values = Statements.of(store.table).select_keys([store.table.key_literal(key)])
+            rows = self.conn.execute(statement, values).fetchall()
+            self.service.at_home(lambda store=store, key=key, rows=rows: self._renew(store, key, rows))  # type: ignore[misc]
+
+    def _renew(self, store: Store, key: Any, rows: list[Any]) -> None:
+        from outlive.commit.unit import ABSENT, Kept
+
+        assert store.table is not None
+        with store.units.lock:
+            if store.unsettled.get(key):
+                return
+            record = store.image_get(key)
+            if not rows:
+                if record is not ABSENT:
+                    store.image_drop(key)
+                store.kept.pop(key, None)
+                return
+            stored = store.table.read(rows[0])
+            if record is not ABSENT and store.record_type.in_place(record, stored.document):
+                store.record_type.update(record, stored.document)
+                store.retrack(key, record)
+            else:
+                store.image_put(key, fill.build(store, key, canonical(stored.document)))
+            store.kept[key] = Kept(canonical(stored.document), stored.version, stored.position)
+            store.reorder()
+
+    # -- the end -----------------------------------------------------------------------------------------------
+
+    def wait_idle(self, timeout_s: float = 30.0) -> None:
+        """Until the committer has nothing in flight (it is paused)."""
+        ends = time.monotonic() + timeout_s
+        while self.service.committer.busy and time.monotonic() < ends:
+            time.sleep(0.002)
+
+    def last_words(self) -> None:
+        """Before the process ends in order: one more scrub, files up to date."""
+        service = self.service
+        if any(store.tracking for store in service.stores.values()):
+            self.scrub()
+        switching.settle(service)
+        self.write_behind()
+
+    def leave(self) -> None:
+        """The member row says that this process left."""
+        try:
+            if self.connected():
+                assert self.conn is not None
+                self._tell()
+                drive(member.leave(self.service), self.conn)
+        except (psycopg.Error, OutliveError, OSError) as error:
+            log.warning("outlive: could not sign off: %s", error)
+        finally:
+            self._drop()
+            for store in self.service.stores.values():
+                if isinstance(store, JsonFileStore):
+                    store.lock.release()
+
+
+def mapping_stores(service: Service) -> list[MappingStore]:
+    """The stores that are dicts."""
+    return [store for store in service.stores.values() if isinstance(store, MappingStore)]
+
+
+def run_step(conn: psycopg.Connection[Any], step: Callable[[], Step[Any]]) -> Any:
+    """A step on the watcher's connection."""
+    return drive(step(), conn)
+
+
+def ask(statement: Any, values: Any = ()) -> Step[Any]:
+    """One statement as a step."""
+    rows = yield Ask(statement, values)
+    return rows

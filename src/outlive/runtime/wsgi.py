@@ -1,0 +1,131 @@
+"""The WSGI middleware: the same units for Flask and other blocking applications."""
+
+from __future__ import annotations
+
+import http
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from outlive.commit.unit import Scope, current
+from outlive.errors import OutliveError
+from outlive.runtime.asgi import answer_of, log
+
+if TYPE_CHECKING:
+    from outlive.runtime.service import Service
+
+StartResponse = Callable[..., Any]
+
+
+class OutliveWsgi:
+    """A request is one unit, durable before its first byte; a streamed body is a second one."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], service: Service, on_error: str = "commit") -> None:
+        self.app = app
+        self.service = service
+        self.on_error = on_error
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        self.service.start()
+        began = time.perf_counter()
+        units = self.service.units
+        name = f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')}"
+        scope = Scope(units.begin(name))
+        token = current.set(scope)
+        started: list[Any] = []
+
+        def start(status: str, headers: Any, exc_info: Any = None) -> Any:
+            started[:] = [status, headers, exc_info]
+            return lambda data: None
+
+        try:
+            body = self.app(environ, start)
+            first, rest = _first(body)
+            failed = bool(started) and started[0].startswith("5")
+            self.service.failures += failed
+            if self.on_error == "discard" and started and started[0][:1] in ("4", "5"):
+                units.discard(scope.unit)
+            else:
+                units.end(scope.unit)
+                scope.unit.ticket.result()
+        except OutliveError as error:
+            if not scope.unit.ended:
+                units.discard(scope.unit)
+            return _refusal(error, start_response)
+        except BaseException:
+            if not scope.unit.ended:
+                units.end(scope.unit)
+                scope.unit.ticket.exception()
+            raise
+        finally:
+            current.reset(token)
+            self.service.requests += 1
+            self.service.request_ms.append((time.perf_counter() - began) * 1000)
+        start_response(*(part for part in started if part is not None))
+        return _Rest(self.service, name, first, rest, body)
+
+
+def _first(body: Iterable[bytes]) -> tuple[list[bytes], Iterator[bytes]]:
+    """The first chunk, so that the status is known, and the iterator of the others."""
+    rest = iter(body)
+    for chunk in rest:
+        return [chunk], rest
+    return [], rest
+
+
+def _refusal(error: OutliveError, start_response: StartResponse) -> Iterable[bytes]:
+    status, headers, body = answer_of(error)
+    start_response(
+        f"{status} {http.HTTPStatus(status).phrase}", [(name.decode(), value.decode()) for name, value in headers]
+    )
+    return [body]
+
+
+class _Rest:
+    """The body: each later chunk is made inside the second unit, which is durable before the last one leaves."""
+
+    def __init__(self, service: Service, name: str, first: list[bytes], rest: Iterator[bytes], body: Any) -> None:
+        self._service = service
+        self._scope = Scope(service.units.begin(f"{name} (later)"))
+        self._ready = first
+        self._rest = rest
+        self._body = body
+
+    def __iter__(self) -> _Rest:
+        return self
+
+    def __next__(self) -> bytes:
+        if not self._ready:
+            self._settle()
+            raise StopIteration
+        chunk = self._ready.pop()
+        token = current.set(self._scope)
+        try:
+            following = next(self._rest, None)
+        finally:
+            current.reset(token)
+        if following is None:
+            self._settle()
+        else:
+            self._ready.append(following)
+        return chunk
+
+    def _settle(self) -> None:
+        unit = self._scope.unit
+        if unit.ended:
+            return
+        self._service.units.end(unit)
+        try:
+            unit.ticket.result()
+        except OutliveError as error:
+            log.error("outlive: a write during a response was refused: %s", error)
+
+    def close(self) -> None:
+        token = current.set(self._scope)
+        try:
+            if hasattr(self._body, "close"):
+                self._body.close()
+        finally:
+            current.reset(token)
+            self._settle()
+            self._scope.closed = True

@@ -1,0 +1,217 @@
+"""What a store gives its repository: live records in the image phases, connections in the SQL phases, and units."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
+
+from outlive.commit.unit import ABSENT, Unit, current_unit
+from outlive.errors import KeyTaken, Unholdable
+from outlive.records import MISSING, RecordType, key_text
+from outlive.stores.json_file import JsonFileStore, Unkeyed
+from outlive.stores.store import Store
+
+Key = Hashable
+DELETED = ABSENT
+
+
+class Backing:
+    """One store as its repository sees it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._loose: list[Unit] = []
+
+    @property
+    def name(self) -> str:
+        return self.store.name
+
+    @property
+    def record_type(self) -> RecordType:
+        return self.store.record_type
+
+    @property
+    def table(self) -> Any:
+        return self.store.table
+
+    def reads_sql(self) -> bool:
+        """Whether SQL answers: from dual_read on; in dual_read only while PostgreSQL is there and this unit has not
+        changed the store."""
+        store = self.store
+        if store.phase == "database":
+            return True
+        return store.phase == "dual_read" and store.host.reachable and not self._changed_here()
+
+    def _changed_here(self) -> bool:
+        unit = current_unit()
+        if unit is None:
+            return False
+        return any(change.store is self.store for u in unit.chain() for change in u.changes.values())
+
+    def writes_image(self) -> bool:
+        """Whether writes go to the image first (all phases but database)."""
+        return not self.store.retired
+
+    def image_get(self, key: Key) -> Any:
+        """The live record, or ABSENT."""
+        store = self.store
+        if isinstance(store, JsonFileStore):
+            store.refresh()
+        return store.image_get(key)
+
+    def image_items(self) -> Iterable[tuple[Key, Any]]:
+        """Live records in order."""
+        store = self.store
+        if isinstance(store, JsonFileStore):
+            store.refresh()
+        return store.image_items()
+
+    def unit_changes(self) -> Mapping[Key, Any]:
+        """This unit's own changes in phase database: key -> record or DELETED."""
+        unit = current_unit()
+        found: dict[Key, Any] = {}
+        for u in reversed(list(unit.chain())) if unit is not None else ():
+            for change in u.changes.values():
+                if change.store is self.store and change.direct:
+                    gone = change.op == "delete" or change.document is None
+                    found[change.key] = DELETED if gone else self.record_type.record(change.document)
+        return found
+
+    def key_of(self, record: Any) -> Key:
+        """The record's key, from its key field. Raises Unholdable if it has none."""
+        field = self.store.key_field
+        value = MISSING if field is None else self.record_type.peek(record, field)
+        if value is MISSING:
+            raise Unholdable(store=self.name, field=field or "key", reason="the record does not tell its key")
+        key: Key = value
+        return key
+
+    # -- writes ------------------------------------------------------------------------------------------------
+
+    def unit_put(self, key: Key, record: Any, insert: bool) -> None:
+        """Store a record as a whole, in the current unit. Raises KeyTaken for an insert of a known key."""
+        store = self.store
+        with self._joined() as unit:
+            if store.retired:
+                self._direct_put(unit, key, record, insert)
+                return
+            if isinstance(store, JsonFileStore):
+                store.refresh()
+                fresh = store.key_for(record, {}, key)
+                if isinstance(fresh, Unkeyed) and store.strict:
+                    raise Unholdable(store=store.name, key="?", field=store.key_field or "", reason=fresh.reason)
+                store.put(unit, fresh, record, insert=insert)
+                return
+            copy = self.record_type.record(self.record_type.document(record))
+            store.put(unit, key, copy, insert=insert)
+
+    def _direct_put(self, unit: Unit, key: Key, record: Any, insert: bool) -> None:
+        store = self.store
+        store.check(key, record)
+        earlier = unit.change(store, key)
+        if insert and earlier is not None and earlier.op != "delete":
+            raise KeyTaken(store=store.name, key=key_text(key))
+        change = store.direct(unit, key, "put")
+        change.document = self.record_type.document(record)
+        change.stamps[None] = 0
+        change.expect_absent = insert and earlier is None
+
+    def unit_patch(self, key: Key, fields: dict[str, Any], base: Any = None) -> None:
+        """Set fields of a stored record, in the current unit. `base`: the row as read, in phase database."""
+        store = self.store
+        with self._joined() as unit:
+            if store.retired:
+                self._direct_patch(unit, key, fields, base)
+                return
+            record = store.image_get(key)
+            if isinstance(store, JsonFileStore) and fields.get(str(store.key_field), key) != key:
+                store.rekey(unit, key, {**record, **fields})
+                return
+            documents = {}
+            for name, value in fields.items():
+                store.screen(key, name, value, True)
+                store.touch(key, name)
+                documents[name] = value
+            self._set(store, key, record, documents)
+
+    def _set(self, store: Store, key: Key, record: Any, fields: dict[str, Any]) -> None:
+        if isinstance(store, JsonFileStore) or store.record_type.kind == "dict":
+            for name, value in fields.items():
+                dict.__setitem__(record, name, value)
+        else:
+            for name, value in fields.items():
+                setattr(record, name, value)
+        store.retrack(key, record)
+
+    def _direct_patch(self, unit: Unit, key: Key, fields: dict[str, Any], base: Any) -> None:
+        store = self.store
+        earlier = unit.change(store, key)
+        old = dict(earlier.document or {}) if earlier is not None else dict(base.document)
+        document = dict(old)
+        for name, value in fields.items():
+            document[name] = self.record_type.encode(name, value)
+        fresh = document.get(str(store.key_field), MISSING)
+        store.check(key, self.record_type.record(document))
+        if fresh is not MISSING and fresh != old.get(str(store.key_field), MISSING):
+            self._direct_rekey(unit, key, document, base)
+            return
+        change = store.direct(unit, key, "patch")
+        for name in fields:
+            change.before_values.setdefault(name, old.get(name, MISSING))
+            change.stamps[name] = 0
+        change.document = document
+        if earlier is None:
+            change.base, change.before_position = base.version, base.position
+
+    def _direct_rekey(self, unit: Unit, key: Key, document: dict[str, Any], base: Any) -> None:
+        store = self.store
+        record = self.record_type.record(document)
+        fresh = self.key_of(record)
+        if type(fresh) not in (int, str):
+            raise Unholdable(
+                store=store.name, key=key_text(key), field=str(store.key_field), reason=f"{fresh!r} is no key"
+            )
+        store.check(fresh, record)
+        self.unit_delete(key)
+        change = store.direct(unit, fresh, "put")
+        change.document, change.expect_absent = document, True
+        change.before_position = base.position
+        change.stamps[None] = 0
+
+    def unit_delete(self, key: Key) -> None:
+        """Remove a stored record, in the current unit."""
+        store = self.store
+        with self._joined() as unit:
+            if store.retired:
+                change = store.direct(unit, key, "delete")
+                change.document = None
+                change.stamps[None] = 0
+            elif store.image_get(key) is not ABSENT:
+                store.drop(unit, key)
+
+    def _joined(self) -> Any:
+        return self.store.mutation()
+
+    # -- queries -----------------------------------------------------------------------------------------------
+
+    def session(self) -> Any:
+        """A pooled connection."""
+        return self.store.host.session()
+
+    def asession(self) -> Any:
+        """A pooled asyncio connection."""
+        return self.store.host.asession()
+
+    def observe_query(self, seconds: float) -> None:
+        self.store.host.observe_query(seconds)
+
+    def settle(self) -> None:
+        """Nothing to wait for: a call without a unit waited already."""
+
+    async def asettle(self) -> None:
+        """Wait until this loop turn's unit, if it was one, is durable."""
+        if current_unit() is None:
+            unit = self.store.units._turns.get(asyncio.get_running_loop())
+            if unit is not None:
+                await asyncio.shield(asyncio.wrap_future(unit.ticket))

@@ -1,0 +1,340 @@
+"""`outlive.json_file`: the records of a JSON file that code loads as a whole and saves as a whole.
+
+`save(rows)` is compared with what is kept, by key, and only what changed joins the unit of work. In `legacy` the file
+is the store's home: a unit is acknowledged when the file is written (one write for all units that wait). From
+`dual_write` on PostgreSQL is, and the file is written behind.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from outlive.commit.unit import ABSENT, WHOLE, Change, Kept, Unit, tick
+from outlive.errors import FileMalformed, KeyTaken, MappingRetired, Unholdable
+from outlive.records import canonical, key_text, parse
+from outlive.stores import files
+from outlive.stores.files import FileLock, Format, Stamp
+from outlive.stores.log import _rising
+from outlive.stores.mapping import caller
+from outlive.stores.store import Host, Key, Phase, Store
+
+if TYPE_CHECKING:
+    from outlive.stores.repository import Repository
+
+log = logging.getLogger("outlive")
+Rows = list[Any]
+
+
+class JsonFile:
+    """What user code holds: load, save, or `with store as rows:`."""
+
+    def __init__(self, store: JsonFileStore) -> None:
+        self._store = store
+        self._rows: list[Rows] = []
+
+    @property
+    def phase(self) -> Phase:
+        """The phase that the store is in, in this process."""
+        return self._store.phase
+
+    @property
+    def repository(self) -> Repository:
+        """The same records, by query."""
+        repository: Repository = self._store.repository  # type: ignore[attr-defined]
+        return repository
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._store.path
+
+    def load(self) -> Rows:
+        """All records in order, as copies that the caller may change."""
+        self._usable()
+        return self._store.rows()
+
+    def save(self, rows: Iterable[Any]) -> None:
+        """Makes the store hold exactly `rows`, in this order; only what changed is written."""
+        self._usable()
+        store = self._store
+        with store.mutation() as unit:
+            store.replace(unit, list(rows))
+
+    def _usable(self) -> None:
+        if self._store.retired:
+            self._store.used(caller(3))
+            raise MappingRetired(store=self._store.name, instead=f"{self._store.name}.repository")
+        self._store.used(caller(3))
+        self._store.refresh()
+
+    def __enter__(self) -> Rows:
+        rows = self.load()
+        self._rows.append(rows)
+        return rows
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        rows = self._rows.pop()
+        if error is None:
+            self.save(rows)
+
+    def __repr__(self) -> str:
+        return f"<outlive json_file {self._store.path} in {self._store.phase}>"
+
+
+class JsonFileStore(Store):
+    """The store behind a `JsonFile`. The image is a dict of plain records by key, in file order."""
+
+    kind = "json_file"
+
+    def __init__(
+        self, host: Host, name: str, declared: Any, *, path: Path, default: Any = None, format: Format, **options: Any
+    ) -> None:
+        super().__init__(host, name, declared, **options)
+        self.path = path
+        self.default: Callable[[], Rows] | Rows | None = default
+        self.format = format
+        self.lock = FileLock(path)
+        self.image: dict[Key, Any] = {}
+        self.stamp: Stamp | None = None
+        self.read_once = False
+        self.dirty = False
+        self.in_file: dict[Key, bytes] = {}
+        self.taken_in = 0
+        self.set_aside: list[str] = []
+        self._front = JsonFile(self)
+
+    @property
+    def proxy(self) -> Any:
+        return self._front
+
+    def image_get(self, key: Key) -> Any:
+        return self.image.get(key, ABSENT)
+
+    def image_put(self, key: Key, record: Any) -> None:
+        self.image[key] = record
+
+    def image_drop(self, key: Key) -> None:
+        del self.image[key]
+
+    def image_items(self) -> Iterator[tuple[Key, Any]]:
+        return iter(list(self.image.items()))
+
+    def image_reset(self, items: Iterable[tuple[Key, Any]]) -> None:
+        self.image = dict(items)
+
+    def image_size(self) -> int:
+        return len(self.image)
+
+    def enter(self, phase: Phase) -> None:
+        self.phase = phase
+        self.tracking = phase != "database"
+
+    def retrack(self, key: Key, record: Any) -> None:
+        """Records of a file are copies; nobody outside holds one."""
+
+    def rows(self) -> Rows:
+        """Copies of all records, in order."""
+        with self.units.lock:
+            return [self.copy_of(record) for record in self.image.values()]
+
+    def copy_of(self, record: Any) -> Any:
+        """A record equal to this one that shares nothing with it."""
+        return _plain_copy(record)
+
+    # -- changes -----------------------------------------------------------------------------------------------
+
+    def put(
+        self, unit: Unit, key: Key, record: Any, *, insert: bool = False, position: Decimal | int | None = None
+    ) -> Any:
+        if insert and key in self.image:
+            raise KeyTaken(store=self.name, key=key_text(key))
+        if self.strict:
+            self.check(key, record)
+        change = self._change(unit, key)
+        if key not in self.image or position is not None:
+            self.kept_position(key, self.host.clock.next() if position is None else position)
+        self.image[key] = _plain_copy(record)
+        change.stamps[WHOLE] = tick()
+        change.expect_absent = change.expect_absent or insert
+        return self.image[key]
+
+    def drop(self, unit: Unit, key: Key) -> None:
+        change = self._change(unit, key)
+        del self.image[key]
+        self.fresh.pop(key, None)
+        change.stamps[WHOLE] = tick()
+
+    def rekey(self, unit: Unit, key: Key, record: Any) -> Key:
+        """A record whose key field was changed: it leaves the old key and stands at the same place under the new."""
+        place = self.position(key)
+        fresh = self.key_for(record, self.image, key)
+        if self.strict:
+            if isinstance(fresh, Unkeyed):
+                raise Unholdable(store=self.name, key=key_text(key), field=self.key_field or "", reason=fresh.reason)
+            self.check(fresh, record)
+        self.drop(unit, key)
+        self.put(unit, fresh, record, position=place)
+        self.reorder()
+        return fresh
+
+    def key_for(self, record: Any, taken: Any, but: Key = ABSENT) -> Key:
+        """The record's key; one of the store's own making where the file has none or a repeated one."""
+        value = self.record_type.peek(record, self.key_field) if self.key_field else ABSENT
+        if type(value) not in (int, str):
+            return Unkeyed((self.host.clock.next(),), f"{value!r} is no key")
+        if value in taken and value != but:
+            return Unkeyed((self.host.clock.next(),), f"{value!r} stands twice")
+        return value
+
+    def replace(self, unit: Unit, rows: Rows) -> None:
+        """Bring the image to `rows`, as changes of `unit`."""
+        keys = self._keys(rows)
+        if self.strict:
+            for key, row in zip(keys, rows, strict=True):
+                self._refuse_unkeyed(key)
+                if key not in self.image or not _same(self.image[key], row):
+                    self.check(key, row)
+        wanted = set(keys)
+        for key in [key for key in self.image if key not in wanted]:
+            self.drop(unit, key)
+        known = [self.position(key) for key in keys]
+        for key, row, old, new in zip(keys, rows, known, _rising(known, self.host.clock.next), strict=True):
+            if old != new or key not in self.image or not _same(self.image[key], row):
+                self.put(unit, key, row, position=new)
+        self.image = {key: self.image[key] for key in keys}
+
+    def _refuse_unkeyed(self, key: Key) -> None:
+        if isinstance(key, Unkeyed):
+            raise Unholdable(store=self.name, key="?", field=self.key_field or "", reason=key.reason)
+
+    def _keys(self, rows: Rows) -> list[Key]:
+        """Each row's key. Rows without a usable one keep the key that an equal row has in the image."""
+        if not isinstance(rows, list):
+            raise FileMalformed(path=str(self.path), reason="a list of records is expected")
+        spare = {canonical(self.document(r)): k for k, r in self.image.items() if isinstance(k, Unkeyed)}
+        taken: dict[Key, None] = {}
+        for row in rows:
+            key = self.key_for(row, taken)
+            if isinstance(key, Unkeyed):
+                key = spare.pop(canonical(self.document(row)), key)
+            taken[key] = None
+        return list(taken)
+
+    def document(self, record: Any) -> dict[str, Any]:
+        """The record's canonical form."""
+        return self.record_type.document(record)
+
+    def seal(self, change: Change) -> None:
+        super().seal(change)
+        if change.op != "none":
+            if self.phase == "legacy":
+                change.unit.root().files.add(self)
+            else:
+                self.dirty = True
+
+    # -- the file ----------------------------------------------------------------------------------------------
+
+    def read(self) -> None:
+        """Fill the image from the file, or from `default` where there is none. Raises FileMalformed."""
+        stamp = files.stamp_of(self.path)
+        if stamp is None:
+            rows = self.default() if callable(self.default) else list(self.default or [])
+            self.fill(rows)
+            self.in_file = {}
+        else:
+            rows, text = files.read_rows(self.path)
+            self.format = files.format_of(text, self.format)
+            self.fill(rows)
+            self.in_file = {key: kept.encoded for key, kept in self.kept.items()}
+        self.stamp = stamp
+        self.read_once = True
+
+    def fill(self, rows: Rows) -> None:
+        """Make image and kept hold `rows`, as the file's own state: no unit, no change."""
+        self.kept.clear()
+        self.image = {}
+        keys = self._keys(rows)
+        for key, row in zip(keys, rows, strict=True):
+            version = self.host.clock.next()
+            self.image[key] = _plain_copy(row)
+            self.kept[key] = Kept(canonical(self.document(row)), version, version)
+
+    def refresh(self) -> None:
+        """Notice an edit of the file by another hand: taken in up to dual_write, set aside from dual_read on."""
+        if not self.read_once or self.strict:
+            return
+        stamp = files.stamp_of(self.path)
+        if stamp != self.stamp and stamp is not None:
+            with self.units.lock:
+                self.take_in(stamp)
+
+    def take_in(self, stamp: Stamp) -> None:
+        """Bring another hand's edit of the file into the image: what differs from the file as we last knew it."""
+        rows, text = files.read_rows(self.path)
+        self.format = files.format_of(text, self.format)
+        keys = self._keys(rows)
+        theirs = {key: canonical(self.document(row)) for key, row in zip(keys, rows, strict=True)}
+        by_key = dict(zip(keys, rows, strict=True))
+        changed = [key for key in keys if self.in_file.get(key) != theirs[key]]
+        gone = [key for key in self.in_file if key not in theirs and key in self.image]
+        self.stamp, self.in_file = stamp, theirs
+        if not changed and not gone:
+            return
+        self.taken_in += len(changed) + len(gone)
+        log.warning("outlive: %s was edited by another hand: %d records taken in", self.path, len(changed) + len(gone))
+        with self.mutation() as unit:
+            for key in gone:
+                self.drop(unit, key)
+            for key in changed:
+                self.put(unit, key, by_key[key])
+
+    def content(self) -> tuple[bytes, int, dict[Key, bytes]]:
+        """The file's bytes for what is kept, the newest version in them, and the records as encoded."""
+        with self.units.lock:
+            items = sorted(self.kept.items(), key=lambda item: item[1].position)
+            encoded = {key: kept.encoded for key, kept in items}
+            upto = max((kept.version for _, kept in items), default=0)
+        rows = [self.record_type.record(parse(value)) for value in encoded.values()]
+        return self.format.dump(rows), upto, encoded
+
+    def write_file(self, upto: int | None = None) -> None:
+        """Write what is kept to the file. In `legacy` this is the acknowledgement; later it is written behind."""
+        self.refresh()
+        self.dirty = False
+        content, newest, encoded = self.content()
+        if self.phase == "legacy":
+            files.replace(self.path, content)
+        else:
+            files.write_with_sidecar(self.path, content, newest if upto is None else upto, self.phase)
+        self.stamp = files.stamp_of(self.path)
+        self.in_file = encoded
+
+
+class Unkeyed(tuple[int]):
+    """The key of a record that the file gives none; `reason` says why."""
+
+    reason: str
+
+    def __new__(cls, value: tuple[int], reason: str) -> Unkeyed:
+        made = super().__new__(cls, value)
+        made.reason = reason
+        return made
+
+
+def _plain_copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain_copy(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_plain_copy(part) for part in value]
+    return value
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Equal as JSON text: key order, types and digits included."""
+    return a == b and json.dumps(a) == json.dumps(b)

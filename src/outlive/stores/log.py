@@ -1,0 +1,218 @@
+"""`outlive.log`: a list whose records outlive the process.
+
+Each element has a key of its own, drawn when it enters; `keys` runs beside the list. After an operation the elements
+are matched with their keys by identity, so that sorting, slicing and deleting by index change just what they changed.
+Positions rise along the list; an insertion in between takes the middle of its neighbours' positions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any
+
+from outlive.commit.unit import ABSENT, WHOLE, Unit, tick
+from outlive.errors import MappingRetired
+from outlive.stores import tracking
+from outlive.stores.mapping import DropIn, caller
+from outlive.stores.store import Host, Key, Phase, Store
+from outlive.stores.tracking import Place
+
+
+class Log(DropIn, list[Any]):
+    """A list; nothing is tracked or encoded."""
+
+    _store: LogStore
+    __hash__ = None  # type: ignore[assignment]
+
+    def copy(self) -> list[Any]:
+        return list(list.__iter__(self))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return (list, (list(list.__iter__(self)),))
+
+
+class TrackedLog(Log):
+    """A list whose changes join the current unit of work."""
+
+    def append(self, value: Any) -> None:
+        store = self._store
+        with store.mutation() as unit:
+            list.append(self, value)
+            store.entered(unit, len(self) - 1)
+
+
+class RetiredLog(Log):
+    """The list of a store in phase `database`."""
+
+
+_WRITES = (
+    "__setitem__", "__delitem__", "__iadd__", "__imul__", "extend", "insert", "pop", "remove", "clear", "sort",
+    "reverse",
+)  # fmt: skip
+_READS = (
+    "__getitem__", "__contains__", "__iter__", "__len__", "__reversed__", "__eq__", "__ne__", "__lt__", "__le__",
+    "__gt__", "__ge__", "__add__", "__mul__", "__rmul__", "index", "count", "copy", "__repr__",
+)  # fmt: skip
+
+
+def _tracked(name: str) -> Any:
+    plain = getattr(list, name)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        store = self._store
+        with store.mutation() as unit:
+            before = list(zip(store.keys, list.__iter__(self), strict=True))
+            try:
+                return plain(self, *args, **kwargs)
+            finally:
+                store.matched(unit, before)
+
+    method.__name__ = name
+    return method
+
+
+def _retired(name: str) -> Any:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        self._store.used(caller(2))
+        raise MappingRetired(store=self._store.name, instead=f"{self._store.name}.repository")
+
+    method.__name__ = name
+    return method
+
+
+for _name in _WRITES:
+    setattr(TrackedLog, _name, _tracked(_name))
+for _name in (*_READS, *_WRITES, "append"):
+    setattr(RetiredLog, _name, _retired(_name))
+
+
+class LogStore(Store):
+    """The store behind a `Log`."""
+
+    kind = "log"
+
+    def __init__(self, host: Host, name: str, declared: Any, **options: Any) -> None:
+        super().__init__(host, name, declared, **options)
+        self.image: Log = Log()
+        self.image._store = self
+        self.keys: list[Key] = []
+        self.by_key: dict[Key, Any] = {}
+
+    @property
+    def proxy(self) -> Any:
+        return self.image
+
+    def image_get(self, key: Key) -> Any:
+        return self.by_key.get(key, ABSENT)
+
+    def image_put(self, key: Key, record: Any) -> None:
+        if key in self.by_key:
+            list.__setitem__(self.image, self.keys.index(key), record)
+        else:
+            self.keys.append(key)
+            list.append(self.image, record)
+        self.by_key[key] = record
+
+    def image_drop(self, key: Key) -> None:
+        index = self.keys.index(key)
+        del self.keys[index]
+        list.__delitem__(self.image, index)
+        del self.by_key[key]
+
+    def image_items(self) -> Iterator[tuple[Key, Any]]:
+        return iter(list(zip(self.keys, list.__iter__(self.image), strict=True)))
+
+    def image_reset(self, items: Iterable[tuple[Key, Any]]) -> None:
+        fresh = list(items)
+        self.keys = [key for key, _ in fresh]
+        self.by_key = dict(fresh)
+        list.__setitem__(self.image, slice(None), [record for _, record in fresh])
+
+    def image_size(self) -> int:
+        return list.__len__(self.image)
+
+    def enter(self, phase: Phase) -> None:
+        self.phase = phase
+        self.tracking = phase in ("dual_write", "dual_read")
+        kinds: dict[str, type[Log]] = {"legacy": Log, "database": RetiredLog}
+        self.image.__class__ = kinds.get(phase, TrackedLog)
+
+    def number(self) -> None:
+        """Give every element a key, where the bare list ran without them."""
+        if len(self.keys) != list.__len__(self.image):
+            self.keys = [self.host.clock.next() for _ in range(list.__len__(self.image))]
+            self.by_key = dict(zip(self.keys, list.__iter__(self.image), strict=True))
+
+    def entered(self, unit: Unit, index: int) -> None:
+        """Note the element that was appended."""
+        key = self.host.clock.next()
+        self.keys.append(key)
+        self._enter(unit, index, key, key)
+
+    def _enter(self, unit: Unit, index: int, key: Key, position: Decimal | int) -> None:
+        value = list.__getitem__(self.image, index)
+        if self.strict:
+            try:
+                self.check(key, value)
+            except BaseException:
+                del self.keys[index]
+                list.__delitem__(self.image, index)
+                raise
+        change = self._change(unit, key)
+        adopted = tracking.adopt(value, (Place(self, key, None),))
+        list.__setitem__(self.image, index, adopted)
+        self.by_key[key] = adopted
+        self.fresh[key] = position
+        change.stamps[WHOLE] = tick()
+
+    def matched(self, unit: Unit, before: list[tuple[Key, Any]]) -> None:
+        """Note what an operation did: which elements left, which came, which moved."""
+        free: dict[int, deque[Key]] = {}
+        for key, record in before:
+            free.setdefault(id(record), deque()).append(key)
+        values = list(list.__iter__(self.image))
+        self.keys = [free[id(v)].popleft() if free.get(id(v)) else ABSENT for v in values]
+        left = [key for keys in free.values() for key in keys]
+        for key in left:
+            change = self._change(unit, key)
+            tracking.release(self.by_key.pop(key), self, key)
+            self.fresh.pop(key, None)
+            change.stamps[WHOLE] = tick()
+        self._place(unit)
+
+    def _place(self, unit: Unit) -> None:
+        known = [None if key is ABSENT else self.position(key) for key in self.keys]
+        places = _rising(known, self.host.clock.next)
+        for index, (key, old, new) in enumerate(zip(list(self.keys), known, places, strict=True)):
+            if key is ABSENT:
+                self.keys[index] = fresh = self.host.clock.next()
+                self._enter(unit, index, fresh, new)
+            elif old != new:
+                change = self._change(unit, key)
+                self.fresh[key] = new
+                change.stamps[WHOLE] = tick()
+
+
+def _rising(known: list[Decimal | int | None], draw: Any) -> list[Decimal | int]:
+    """Positions that rise along the list; keeps the known ones if they rise already, else all are drawn anew."""
+    held = [position for position in known if position is not None]
+    if any(a >= b for a, b in zip(held, held[1:], strict=False)):
+        return [draw() for _ in known]
+    places: list[Decimal | int] = []
+    upper = iter(held)
+    following = next(upper, None)
+    low: Decimal | int | None = None
+    for index, position in enumerate(known):
+        if position is not None:
+            low, following = position, next(upper, None)
+        elif following is None:
+            low = draw()
+        else:
+            gap = next(i for i, p in enumerate(known[index:]) if p is not None)
+            start = Decimal(following) - 2 * (gap + 1) if low is None else Decimal(low)
+            low = start + (Decimal(following) - start) / (gap + 1)
+        assert low is not None
+        places.append(low)
+    return places

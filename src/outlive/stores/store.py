@@ -1,0 +1,498 @@
+"""What all stores share: the image, what is kept of each record, and how a unit's changes begin, end and go back.
+
+Subclasses give the image four operations (`image_get`, `image_put`, `image_drop`, `image_items`) and a `proxy`, the
+object that user code holds. `kept` has one entry for each record that the last ended unit left behind; it serves
+before-values, partial writes, the scrub and parity alike.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable, Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+from outlive.commit.unit import ABSENT, WHOLE, Change, Kept, Unit, tick
+from outlive.commit.units import Units
+from outlive.errors import KeyTaken, Unholdable
+from outlive.records import MISSING, RecordType, canonical, key_text, parse
+from outlive.records.versions import VersionClock
+from outlive.stores import tracking
+from outlive.stores.tracking import Place
+
+if TYPE_CHECKING:
+    from outlive.postgres.tables import StoreTable
+
+Key = Hashable
+UNHELD = "$unheld"
+RESERVED = ("$unset", "$private")
+Phase = Literal["legacy", "dual_write", "dual_read", "database"]
+
+
+class Host(ABC):
+    """What a store needs of the service that it belongs to."""
+
+    service: str
+    units: Units
+    clock: VersionClock
+
+    @abstractmethod
+    def ready(self, store: Store) -> None:
+        """Open the service if a unit of work needs it. Raises NotOpen when that is impossible here."""
+
+    @abstractmethod
+    def session(self) -> Any:
+        """A pooled connection as a context manager. Raises Unavailable while PostgreSQL is away."""
+
+    @abstractmethod
+    def asession(self) -> Any:
+        """The same, for asyncio."""
+
+    @abstractmethod
+    def observe_query(self, seconds: float) -> None:
+        """Note how long a query took."""
+
+    @property
+    @abstractmethod
+    def reachable(self) -> bool:
+        """Whether PostgreSQL answered last."""
+
+
+class Store(ABC):
+    """A named collection of records of one type; its identity is (service, name)."""
+
+    kind = "store"
+
+    def __init__(
+        self,
+        host: Host,
+        name: str,
+        declared: Any,
+        *,
+        key: str | None = None,
+        model: Any = None,
+        tenant: str | None = None,
+        when_away: Literal["journal", "refuse"] | None = None,
+        journal_may_be_lost: bool = False,
+        default_phase: Phase = "legacy",
+    ) -> None:
+        self.host = host
+        self.units = host.units
+        self.name = name
+        self.record_type = RecordType.of(declared)
+        self.key_field = key
+        self.model = model
+        self.tenant = tenant
+        self.declared_away = when_away
+        self.journal_may_be_lost = journal_may_be_lost
+        self.default_phase: Phase = default_phase
+        self.phase: Phase = "legacy"
+        self.tracking = False
+        self.table: StoreTable | None = None
+        self.kept: dict[Key, Kept] = {}
+        self.fresh: dict[Key, Decimal | int] = {}
+        self.unsettled: dict[Key, list[Change]] = {}
+        self.used_at: float | None = None
+        self.used_by: str | None = None
+        self.stats: dict[str, int] = {"unlanded": 0, "scrubbed": 0, "unholdable": 0, "writes": 0, "errors": 0}
+
+    # -- the image ---------------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def proxy(self) -> Any:
+        """The object that user code holds."""
+
+    @abstractmethod
+    def image_get(self, key: Key) -> Any:
+        """The live record, or ABSENT."""
+
+    @abstractmethod
+    def image_put(self, key: Key, record: Any) -> None:
+        """Adds at the end or replaces in place; no tracking, no unit."""
+
+    @abstractmethod
+    def image_drop(self, key: Key) -> None:
+        """Removes the record; no tracking, no unit."""
+
+    @abstractmethod
+    def image_items(self) -> Iterator[tuple[Key, Any]]:
+        """Live records in order."""
+
+    @abstractmethod
+    def image_reset(self, items: Iterable[tuple[Key, Any]]) -> None:
+        """Makes the image hold exactly `items`, in order."""
+
+    @abstractmethod
+    def image_size(self) -> int:
+        """How many records the image holds."""
+
+    @abstractmethod
+    def enter(self, phase: Phase) -> None:
+        """Behave as `phase` asks from the next operation on."""
+
+    # -- settings ----------------------------------------------------------------------------------------------
+
+    @property
+    def strict(self) -> bool:
+        """Whether what PostgreSQL cannot hold is refused at the operation (from dual_read on)."""
+        return self.phase in ("dual_read", "database")
+
+    @property
+    def when_away(self) -> Literal["journal", "refuse"]:
+        """What a write does while PostgreSQL is away."""
+        if self.declared_away is not None:
+            return self.declared_away
+        return "refuse" if self.strict else "journal"
+
+    @property
+    def retired(self) -> bool:
+        return self.phase == "database"
+
+    @property
+    def durable(self) -> bool:
+        """Whether a unit's changes of this store go to PostgreSQL."""
+        return self.phase != "legacy"
+
+    # -- changes -----------------------------------------------------------------------------------------------
+
+    def mutation(self) -> Any:
+        """The context of one in-place operation on a record."""
+        self.host.ready(self)
+        return self.units.joining()
+
+    def touch(self, key: Key, field: str | None) -> None:
+        """Note, before it happens, that the running operation changes a field of a stored record."""
+        unit = self.units.active
+        if unit is None or not self.tracking:
+            return
+        if self.record_type.kind == "value":
+            field = "value"
+        elif self.record_type.kind == "dict" and field is not None:
+            field = self.record_type.field_name(field)
+        change = self._change(unit, key)
+        if not isinstance(field, str):
+            field = WHOLE
+        elif field not in change.before_values and not change.whole:
+            change.before_values[field] = self._value_before(key, field)
+        change.stamps[field] = tick()
+
+    def _change(self, unit: Unit, key: Key) -> Change:
+        change = unit.change(self, key)
+        if change is None:
+            change = Change(unit, self, key)
+            change.before_record = self.image_get(key)
+            change.before_kept = self.kept.get(key)
+            change.before_position = self.position(key)
+            unit.changes[(id(self), key)] = change
+            self.unsettled.setdefault(key, []).append(change)
+        return change
+
+    def _value_before(self, key: Key, field: str) -> Any:
+        kept = self.kept.get(key)
+        if kept is not None and not any(field in c.stamps or c.whole for c in self.unsettled.get(key, ())):
+            return parse(kept.encoded).get(field, MISSING)
+        value = self.record_type.peek(self.image_get(key), field)
+        return MISSING if value is MISSING else self.record_type.encode(field, value)
+
+    def position(self, key: Key) -> Decimal | int | None:
+        """Where the record stands among the others; None if it is not stored."""
+        kept = self.kept.get(key)
+        return self.fresh.get(key) if kept is None else kept.position
+
+    def put(
+        self, unit: Unit, key: Key, record: Any, *, insert: bool = False, position: Decimal | int | None = None
+    ) -> Any:
+        """Store a record as a whole; returns the object that the image holds now."""
+        previous = self.image_get(key)
+        if insert and previous is not ABSENT:
+            raise KeyTaken(store=self.name, key=key_text(key))
+        if self.strict:
+            self.check(key, record)
+        change = self._change(unit, key)
+        if previous is not ABSENT and previous is not record:
+            tracking.release(previous, self, key)
+        adopted = tracking.adopt(record, (Place(self, key, None),))
+        if previous is ABSENT or position is not None:
+            self.kept_position(key, self.host.clock.next() if position is None else position)
+        self.image_put(key, adopted)
+        change.stamps[WHOLE] = tick()
+        change.expect_absent = change.expect_absent or insert
+        return adopted
+
+    def kept_position(self, key: Key, position: Decimal | int) -> None:
+        """Give a record its place; the unit's end writes it down."""
+        self.fresh[key] = position
+
+    def drop(self, unit: Unit, key: Key) -> None:
+        """Remove a record."""
+        change = self._change(unit, key)
+        tracking.release(self.image_get(key), self, key)
+        self.image_drop(key)
+        self.fresh.pop(key, None)
+        change.stamps[WHOLE] = tick()
+
+    def check(self, key: Key, record: Any) -> None:
+        """Raises Unholdable, naming store, key and field, if PostgreSQL cannot hold the record."""
+        try:
+            document = self.record_type.document(record)
+            if self.table is not None:
+                self.table.row(key, document, 0, 0)
+        except Unholdable as error:
+            raise self.named(error, key) from None
+
+    def screen(self, key: Key, field: Any, value: Any, top: bool) -> None:
+        """The same for one value that is about to enter a record, at the record's field or somewhere below it."""
+        if not self.strict:
+            return
+        try:
+            if top and isinstance(field, str) and self.record_type.kind != "value":
+                encoded = self.record_type.encode(field, value)
+                if self.table is not None:
+                    self.table.check_field(field, encoded)
+            else:
+                RecordType.of(dict).document({"value": value})
+        except Unholdable as error:
+            raise self.named(error, key, str(field)) from None
+
+    def named(self, error: Unholdable, key: Key, field: str = "") -> Unholdable:
+        """The error with this store's name, the record's key and a field."""
+        return Unholdable(store=self.name, key=_shown(key), field=error.field or field, reason=error.reason)
+
+    # -- the end of a unit -------------------------------------------------------------------------------------
+
+    def seal(self, change: Change) -> None:
+        """Encode a change at its unit's end; see commit.unit."""
+        key, unit = change.key, change.unit
+        if change.direct:
+            change.version = self.host.clock.next()
+            change.position = change.version if change.before_position is None else change.before_position
+            return
+        others = [c for c in self.unsettled.get(key, ()) if c is not change and not c.unit.settled]
+        unit.depends.update(c.unit.root() for c in others if c.unit.ended or change.overlaps(c))
+        unit.depends.discard(unit)
+        open_others = [c for c in others if not c.unit.ended]
+        record = self._as_written(change, open_others)
+        kept = self.kept.get(key)
+        change.before_kept = kept
+        change.version = self.host.clock.next()
+        change.base = kept.version if kept is not None else 0
+        if record is ABSENT:
+            change.op = "none" if kept is None else "delete"
+            self.kept.pop(key, None)
+            return
+        change.document, encoded = self._encode(change, record, kept, open_others)
+        change.position = self._sealed_position(change, kept)
+        if kept is not None and kept.encoded == encoded and kept.position == change.position:
+            change.op = "none"
+            return
+        change.op = "put" if kept is None or change.whole else "patch"
+        self.kept[key] = Kept(encoded, change.version, change.position)
+        self.fresh.pop(key, None)
+
+    def _as_written(self, change: Change, others: list[Change]) -> Any:
+        latest = change.stamps.get(WHOLE) or max(change.stamps.values())
+        later = [c for c in others if c.stamps.get(WHOLE, 0) > latest]
+        if later:
+            return min(later, key=lambda c: c.stamps[WHOLE]).before_record
+        return self.image_get(change.key)
+
+    def _encode(self, change: Change, record: Any, kept: Kept | None, others: list[Change]) -> tuple[Any, bytes]:
+        try:
+            if kept is None or change.whole:
+                document = self.record_type.document(record)
+            else:
+                document = parse(kept.encoded)
+                for field in change.stamps:
+                    self._set_field(document, field, record)
+                if self.record_type.kind == "dict":
+                    document = _in_order(document, self.record_type, record)
+                elif self.record_type.kind == "model":
+                    for field in RESERVED:
+                        self._set_field(document, field, record)
+            for field, value in _foreign_fields(change, others).items():
+                _assign(document, field, value)
+            return document, canonical(document)
+        except Unholdable as error:
+            if self.strict:
+                raise self.named(error, change.key) from None
+            return self._unholdable(change, record, self.named(error, change.key))
+
+    def _set_field(self, document: dict[str, Any], field: str | None, record: Any) -> None:
+        if field is None:
+            document.clear()
+            document.update(self.record_type.document(record))
+            return
+        value = self.record_type.peek(record, field)
+        _assign(document, field, MISSING if value is MISSING else self.record_type.encode(field, value))
+
+    def _unholdable(self, change: Change, record: Any, error: Unholdable) -> tuple[Any, bytes]:
+        """Before dual_read the request stands: the record is kept field by field, what has no form as plain text."""
+        change.error = error
+        self.stats["unholdable"] += 1
+        document: dict[str, Any] = {}
+        for name, value in fields_of(self.record_type, record):
+            try:
+                document[name] = self.record_type.encode(name, value)
+            except Unholdable:
+                document[name] = {UNHELD: json.dumps(value, default=repr)}
+        return document, canonical(document)
+
+    def _sealed_position(self, change: Change, kept: Kept | None) -> Decimal | int:
+        fresh = self.fresh.get(change.key)
+        if fresh is not None:
+            return fresh
+        return kept.position if kept is not None else change.version
+
+    # -- going back --------------------------------------------------------------------------------------------
+
+    def undo(self, change: Change) -> None:
+        """Give back what the change replaced, as far as its unit was the last to write it."""
+        key = change.key
+        if change.direct:
+            return
+        others = [c for c in self.unsettled.get(key, ()) if c is not change]
+        if change.whole and not any(c.stamps.get(WHOLE, 0) > change.stamps[WHOLE] for c in others):
+            self._undo_whole(change)
+        elif not change.whole:
+            self._undo_fields(change, others)
+        if change.op != "none":
+            kept = self.kept.get(key)
+            if change.before_kept is None:
+                self.kept.pop(key, None)
+            elif kept is None or kept.version == change.version:
+                self.kept[key] = change.before_kept
+
+    def _undo_whole(self, change: Change) -> None:
+        key = change.key
+        now = self.image_get(key)
+        if now is not ABSENT and now is not change.before_record:
+            tracking.release(now, self, key)
+        if change.before_record is ABSENT:
+            if now is not ABSENT:
+                self.image_drop(key)
+            self.fresh.pop(key, None)
+            return
+        record = tracking.adopt(change.before_record, (Place(self, key, None),))
+        if change.before_kept is None and change.before_position is not None:
+            self.fresh[key] = change.before_position
+        self.image_put(key, record)
+        for field, value in change.before_values.items():
+            self.write_field(key, record, field, value)
+        if now is ABSENT:
+            self.reorder()
+
+    def _undo_fields(self, change: Change, others: list[Change]) -> None:
+        record = self.image_get(change.key)
+        if record is ABSENT:
+            return
+        for field, value in change.before_values.items():
+            stamp = change.stamps[field]
+            if not any(max(c.stamps.get(field, 0), c.stamps.get(WHOLE, 0)) > stamp for c in others):
+                self.write_field(change.key, record, field, value)
+
+    def write_field(self, key: Key, record: Any, field: str, value: Any) -> None:
+        """Set one field of a live record to an encoded value, keeping the record's identity and tracking."""
+        document = {} if value is MISSING else {field: value}
+        if self.record_type.kind == "value":
+            self.image_put(key, tracking.adopt(self.record_type.record(document), (Place(self, key, None),)))
+            return
+        self.record_type.update(record, document, (field,))
+        self.retrack(key, record)
+
+    def retrack(self, key: Key, record: Any) -> None:
+        """Track what was put into a live record behind the tracking's back."""
+        tracking.release(record, self, key)
+        adopted = tracking.adopt(record, (Place(self, key, None),))
+        if adopted is not record:
+            self.image_put(key, adopted)
+
+    def reorder(self) -> None:
+        """Bring the image into the order of its records' positions."""
+        items = sorted(self.image_items(), key=lambda item: self.position(item[0]) or 0)
+        self.image_reset(items)
+
+    def settled(self, change: Change) -> None:
+        """Forget the change; its outcome is final."""
+        changes = self.unsettled.get(change.key)
+        if changes is not None and change in changes:
+            changes.remove(change)
+            if not changes:
+                del self.unsettled[change.key]
+
+    # -- phase database: changes without an image --------------------------------------------------------------
+
+    def direct(self, unit: Unit, key: Key, op: Literal["put", "patch", "delete"]) -> Change:
+        """A change whose document, base and before-values the caller gives; nothing is held in memory."""
+        change = unit.change(self, key)
+        if change is None:
+            change = Change(unit, self, key)
+            change.direct = True
+            unit.changes[(id(self), key)] = change
+        change.op = "put" if op == "patch" and change.op == "put" else op
+        return change
+
+    # -- use ---------------------------------------------------------------------------------------------------
+
+    def used(self, where: str) -> None:
+        """Remember that the mapping was used, and from where."""
+        self.used_at = time.time()
+        self.used_by = where
+
+
+def _assign(document: dict[str, Any], field: str, value: Any) -> None:
+    if value is MISSING:
+        document.pop(field, None)
+    else:
+        document[field] = value
+
+
+def _foreign_fields(change: Change, others: list[Change]) -> dict[str, Any]:
+    """Fields that only other open units wrote, at their before-values: the first of them saw the settled one."""
+    found: dict[str, Any] = {}
+    for other in others:
+        for field, value in other.before_values.items():
+            if field not in change.before_values and change.stamps.get(field) is None:
+                written_after = other.stamps.get(field, 0) > change.stamps.get(WHOLE, 0)
+                if written_after:
+                    found.setdefault(field, value)
+    return found
+
+
+def _in_order(document: dict[str, Any], record_type: RecordType, record: dict[Any, Any]) -> dict[str, Any]:
+    """A dict record's document in the record's own key order; what only the document has comes last."""
+    names = [record_type.field_name(key) for key in record]
+    if list(document) == names:
+        return document
+    ordered = {field: document[field] for field in names if field in document}
+    ordered.update((field, value) for field, value in document.items() if field not in ordered)
+    return ordered
+
+
+def fields_of(record_type: RecordType, record: Any) -> Iterator[tuple[str, Any]]:
+    """The record's live fields, name and value, as far as they can be told one by one."""
+    if record_type.kind == "dict" and isinstance(record, dict):
+        yield from ((record_type.field_name(key), value) for key, value in dict.items(record))
+    elif record_type.kind == "model":
+        names = [name for name in record_type.fields if record_type.peek(record, name) is not MISSING]
+        yield from ((name, record_type.peek(record, name)) for name in names)
+    else:
+        yield "value", record
+
+
+def restored(document: dict[str, Any]) -> dict[str, Any]:
+    """A document of `_unholdable` with its plain text turned back into values, as far as text can."""
+    held: dict[str, Any] = {}
+    for name, value in document.items():
+        unheld = isinstance(value, dict) and set(value) == {UNHELD}
+        held[name] = json.loads(value[UNHELD]) if unheld else value
+    return held
+
+
+def _shown(key: Key) -> str:
+    try:
+        return key_text(key)
+    except Unholdable:
+        return repr(key)

@@ -1,0 +1,99 @@
+"""Filling a store's image from its table: at a start, and on the way back from `database`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import psycopg
+
+from outlive.commit.unit import Kept
+from outlive.errors import Unholdable
+from outlive.postgres.upsert import Statements
+from outlive.records import canonical, parse, parse_key
+from outlive.stores import tracking
+from outlive.stores.json_file import JsonFileStore
+from outlive.stores.store import Store, restored
+from outlive.stores.tracking import Place
+
+log = logging.getLogger("outlive")
+
+_UNLANDED = """
+SELECT key, version, op, position, document FROM outlive.unlanded
+WHERE service = %s AND store = %s AND settled_at IS NULL ORDER BY version
+"""
+
+Loaded = list[tuple[Any, bytes, int, Any]]  # key, canonical document, version, position
+
+
+def read_rows(conn: psycopg.Connection[Any], store: Store) -> Loaded:
+    """All rows of the store's table in order, as (key, canonical document, version, position)."""
+    assert store.table is not None
+    statement, values = Statements.of(store.table).select_all()
+    loaded: Loaded = []
+    with conn.transaction(), conn.cursor(name="outlive_fill") as cursor:
+        cursor.itersize = 5000
+        cursor.execute(statement, values)
+        for row in cursor:
+            stored = store.table.read(row)
+            loaded.append((stored.key, canonical(stored.document), stored.version, stored.position))
+    return loaded
+
+
+def read_unlanded(conn: psycopg.Connection[Any], store: Store) -> list[tuple[Any, int, str, Any, bytes | None]]:
+    """Unlanded changes that nothing newer has replaced, oldest first: a starting image is table plus these."""
+    rows = conn.execute(_UNLANDED, (store.host.service, store.name)).fetchall()
+    return [
+        (parse_key(key), version, op, position, None if document is None else bytes(document))
+        for key, version, op, position, document in rows
+    ]
+
+
+def fill(store: Store, conn: psycopg.Connection[Any]) -> float:
+    """Makes the image what the table and newer unlanded changes say. Returns milliseconds."""
+    began = time.perf_counter()
+    rows = read_rows(conn, store)
+    records = {key: (encoded, version, position) for key, encoded, version, position in rows}
+    for key, version, op, position, document in read_unlanded(conn, store):
+        if op == "delete" or document is None:
+            records.pop(key, None)
+        elif key not in records or records[key][1] < version:
+            records[key] = (document, version, position)
+    install(store, records)
+    return round((time.perf_counter() - began) * 1000, 3)
+
+
+def install(store: Store, records: dict[Any, tuple[bytes, int, Any]]) -> None:
+    """Makes image and kept hold these records, in the order of their positions."""
+    with store.units.lock:
+        for key, record in list(store.image_items()):
+            tracking.release(record, store, key)
+        store.kept.clear()
+        store.fresh.clear()
+        items = []
+        for key, (encoded, version, position) in sorted(records.items(), key=lambda item: item[1][2]):
+            items.append((key, build(store, key, encoded)))
+            store.kept[key] = Kept(encoded, version, position)
+            store.host.clock.observe(version)
+        store.image_reset(items)
+
+
+def build(store: Store, key: Any, encoded: bytes) -> Any:
+    """The live record of an encoded document, tracked where the store tracks."""
+    document = restored(parse(encoded))
+    try:
+        record = store.record_type.record(document)
+    except (Unholdable, KeyError, ValueError, TypeError) as error:
+        log.error("outlive: %s[%r] cannot be read back: %s", store.name, key, error)
+        raise
+    if isinstance(store, JsonFileStore):
+        return record
+    return tracking.adopt(record, (Place(store, key, None),))
+
+
+def image_of(store: Store) -> Iterable[tuple[Any, Any]]:
+    """The image's items, as they are at this moment."""
+    with store.units.lock:
+        return list(store.image_items())
