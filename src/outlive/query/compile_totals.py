@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from outlive.query.compile import ORDERED, Compiler
 from outlive.query.conditions import numeric
-from outlive.query.evaluate import Peek
+from outlive.query.evaluate import Peek, record_check
 from outlive.query.language import Filter
 from outlive.query.pieces import Piece, build
 from outlive.query.totals import EXACT, Tally, Total
@@ -41,6 +41,7 @@ def compile_total(at: Compiler, asked: Total, filters: Sequence[Filter]) -> Piec
 
 def add_rows(
     asked: Total,
+    filters: Sequence[Filter],
     rows: Iterable[Sequence[Any]],
     read: Callable[[Sequence[Any]], tuple[R, Any]],
     peek: Peek[R],
@@ -48,13 +49,14 @@ def add_rows(
 ) -> Any:
     """The total that the statement's rows come to. `read` gives a row's (record, position); `summed`: `summed_type`."""
     tally = Tally(asked)
+    passes = record_check(filters, peek)
     for row in rows:
         *cells, first, count, counted, amount, whole = row
         if count is None:
             record, position = read(cells)
-            group = tally.add(record, position, peek)
-            if first is not None:
-                tally.group(group.label, first)
+            if passes(record):
+                group = tally.add(record, position, peek)
+                tally.group(group.label, position if first is None else first)
             continue
         group = tally.group(peek(read(cells)[0], asked.by) if asked.by else None, first)
         group.rows += count

@@ -29,8 +29,14 @@ def select(query: Query, items: Iterable[tuple[K, R]], peek: Peek[R]) -> list[tu
 
 def matching(filters: Sequence[Filter], items: Iterable[tuple[K, R]], peek: Peek[R]) -> Iterable[tuple[K, R]]:
     """The pairs that pass all filters, in the order they come. Raises BadQuery as `select` does."""
+    passes = record_check(filters, peek)
+    return ((key, record) for key, record in items if passes(record))
+
+
+def record_check(filters: Sequence[Filter], peek: Peek[R]) -> Callable[[R], bool]:
+    """The test whether a record passes all filters, which raises BadQuery as `select` does."""
     checks = [(each, check(each)) for each in filters]
-    return ((key, record) for key, record in items if _passes(record, checks, peek))
+    return lambda record: _passes(record, checks, peek)
 
 
 def _passes(record: R, checks: Sequence[tuple[Filter, Check]], peek: Peek[R]) -> bool:

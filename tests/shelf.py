@@ -1,0 +1,103 @@
+"""The least store that a repository can stand on: a dict as image, a table, and one open unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from outlive.commit.unit import ABSENT
+from outlive.postgres.connect import Database
+from outlive.postgres.tables import StoreTable
+from outlive.records import RecordType
+from outlive.stores.repository import DELETED
+
+
+class Shelf:
+    """Backing of a repository. `by_sql` says who answers; in that mode `changes` are what the unit has not committed."""
+
+    def __init__(self, table: StoreTable, db: Database, key_of: Callable[[Any], Hashable]) -> None:
+        self.name = "shelf"
+        self.record_type: RecordType = table.record_type
+        self.table: StoreTable | None = table
+        self.db = db
+        self.key_of = key_of
+        self.by_sql = False
+        self.image: dict[Hashable, Any] = {}
+        self.changes: dict[Hashable, Any] = {}
+        self.seconds: list[float] = []
+        self.settled = 0
+
+    def fill(self, records: Iterable[Any], keys: Iterable[Hashable] | None = None) -> None:
+        """Make image and table hold exactly these records, in this order."""
+        held = list(records)
+        self.image = dict(zip(list(keys) if keys is not None else map(self.key_of, held), held, strict=True))
+        self.changes = {}
+        with self.db.session() as conn:
+            conn.execute(sql.SQL("DELETE FROM {}").format(self.relation))
+            self._insert(conn, self.image)
+
+    def _insert(self, conn: psycopg.Connection[Any], records: dict[Hashable, Any]) -> None:
+        assert self.table is not None
+        columns = sql.SQL(", ").join(sql.Identifier(name) for name in self.table.column_names)
+        statement = sql.SQL("COPY {} ({}) FROM STDIN").format(self.relation, columns)
+        with conn.cursor() as cursor, cursor.copy(statement) as copy:
+            for place, (key, record) in enumerate(records.items()):
+                copy.write_row(self.table.row(key, self.record_type.document(record), 1, place))
+
+    @property
+    def relation(self) -> sql.Identifier:
+        """The table's name in SQL."""
+        assert self.table is not None
+        return sql.Identifier(str(self.table.table.schema), self.table.table.name)
+
+    def reads_sql(self) -> bool:
+        return self.by_sql
+
+    def image_get(self, key: Hashable) -> Any:
+        return self.image.get(key, ABSENT)
+
+    def image_items(self) -> Iterable[tuple[Hashable, Any]]:
+        return self.image.items()
+
+    def unit_changes(self) -> dict[Hashable, Any]:
+        return self.changes
+
+    def unit_put(self, key: Hashable, record: Any, insert: bool) -> None:
+        (self.changes if self.by_sql else self.image)[key] = record
+
+    def unit_patch(self, key: Hashable, fields: dict[str, Any]) -> None:
+        current = self.changes.get(key) if self.by_sql else self.image[key]
+        if current is None:
+            current = self.stored(key)
+        document = self.record_type.document(current)
+        document.update({field: self.record_type.encode(field, value) for field, value in fields.items()})
+        self.unit_put(key, self.record_type.record(document), insert=False)
+
+    def unit_delete(self, key: Hashable) -> None:
+        if self.by_sql:
+            self.changes[key] = DELETED
+        else:
+            del self.image[key]
+
+    def stored(self, key: Hashable) -> Any:
+        """The committed record of a key."""
+        return self.image[key]
+
+    def session(self) -> AbstractContextManager[psycopg.Connection[Any]]:
+        return self.db.session()
+
+    def asession(self) -> AbstractAsyncContextManager[psycopg.AsyncConnection[Any]]:
+        return self.db.asession()
+
+    def observe_query(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+    def settle(self) -> None:
+        self.settled += 1
+
+    async def asettle(self) -> None:
+        self.settled += 1
