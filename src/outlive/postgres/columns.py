@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import functools
 import itertools
 import math
 import re
 import struct
 import typing
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -58,7 +59,11 @@ class Converter:
 
 def identical(left: Json, right: Json) -> bool:
     """True when two document values have the same canonical text."""
-    return left is right or canonical_text(left) == canonical_text(right)
+    if type(left) is not type(right):
+        return False
+    if type(left) is str or type(left) is int:
+        return bool(left == right)
+    return canonical_text(left) == canonical_text(right)
 
 
 def _shown(value: Json) -> str:
@@ -145,7 +150,9 @@ def _number_back(hint: Any, default: Any) -> Back:
             return str(value)
         if kind is bool and value in (0, 1):
             return bool(value)
-        return int(value) if value == value // 1 else float(value)
+        if isinstance(value, int):
+            return value
+        return int(value) if math.isfinite(value) and value == int(value) else encode_any_float(float(value))
 
     return back
 
@@ -160,10 +167,7 @@ def int_converter(hint: Any, bits: int = 64) -> Converter:
         if type(value) is int:
             number, exact = value, direct
         else:
-            exactly = _number(value, hint, "whole number")
-            if not exactly.is_finite() or exactly != exactly.to_integral_value():
-                _refuse(value, "whole number")
-            number, exact = int(exactly), False
+            number, exact = _whole(_number(value, hint, "whole number"), value), False
         if not -limit <= number < limit:
             raise OutOfDomain(f"beyond {bits}-bit integers")
         return str(number), exact or identical(back(number), value)
@@ -171,10 +175,19 @@ def int_converter(hint: Any, bits: int = 64) -> Converter:
     return Converter("bigint", forth, back)
 
 
+def _whole(number: Decimal, value: Json) -> int:
+    if not number.is_finite() or number.adjusted() > 30 or number != number.to_integral_value():
+        _refuse(value, "whole number of the column")
+    return int(number)
+
+
 def float_converter(hint: Any, *, single: bool = False) -> Converter:
     """double precision, or real with values that fit it exactly."""
-    back = _number_back(hint, float)
+    plain = _number_back(hint, float)
     direct = hint not in (int, Decimal, str, bool)
+
+    def back(value: Any) -> Json:
+        return plain(_as_single(value) if single else value)  # psycopg reads real as its shortest text, 0.1
 
     def forth(value: Json) -> Written:
         number = value if type(value) is float else _as_float(value, hint)
@@ -305,6 +318,10 @@ def timestamp_converter(hint: Any, *, aware: bool, digits: int | None = None) ->
         return {"$datetime": text} if tagged else text
 
     def forth(value: Json) -> Written:
+        if aware and type(value) is dict and digits is None:
+            text = value.get("$datetime")
+            if type(text) is str and text[-6:] == "+00:00":
+                return text, tagged
         moment = _moment(value)
         if digits is not None and digits < 6 and moment.microsecond % 10 ** (6 - digits):
             raise OutOfDomain(f"finer than {digits} digits of a second")
@@ -344,8 +361,11 @@ def time_converter(hint: Any, *, aware: bool = False) -> Converter:
         return {"$time": value.isoformat()} if tagged else value.isoformat()
 
     def forth(value: Json) -> Written:
+        is_tag = tag_of(value) == "$time"
+        if not is_tag and type(value) is not str:
+            _refuse(value, "time of day")
         try:
-            moment = decode_time(value["$time"] if tag_of(value) == "$time" else str(value))
+            moment = decode_time(value["$time"] if is_tag else value)
         except ValueError:
             _refuse(value, "time of day")
         if (moment.utcoffset() is not None) is not aware:
@@ -418,8 +438,17 @@ def jsonb_ordered(value: dict[str, Json]) -> bool:
     """True when the keys stand as jsonb sorts them: by length in bytes, then by bytes."""
     if len(value) < 2:
         return True
-    ranks = [(len(raw), raw) for raw in (name.encode() for name in value)]
+    return _small_ordered(tuple(value)) if len(value) <= 64 else _names_ordered(value)
+
+
+def _names_ordered(names: Iterable[str]) -> bool:
+    ranks = ((len(raw), raw) for raw in (name.encode() for name in names))
     return all(one < two for one, two in itertools.pairwise(ranks))
+
+
+@functools.lru_cache(maxsize=4096)
+def _small_ordered(names: tuple[str, ...]) -> bool:
+    return _names_ordered(names)
 
 
 def json_converter(*, binary: bool) -> Converter:
