@@ -15,7 +15,7 @@ import sys
 import types
 import typing
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -222,10 +222,17 @@ def _enum_place(cls: type[enum.Enum]) -> Place:
     def decode(value: Json) -> Any:
         kind = type(value)
         if kind is str or kind is int:
-            return members[value]
+            return members[value] if value in members else _member(cls, value)
         return decode_any(value)
 
     return Place(encode, decode)
+
+
+def _member(cls: type[enum.Enum], value: Json) -> Any:
+    try:
+        return cls(value)
+    except ValueError:
+        raise unholdable(f"{value!r} is no value of {cls.__qualname__} in this process") from None
 
 
 def _raw(value: Json) -> Json:
@@ -343,7 +350,7 @@ def _choose(kind: type[Any]) -> Encode | None:
 
 # Objects with fields.
 
-UNSET, LOOSE = "$unset", "$private"
+ABSENT, LOOSE, UNSET = "$absent", "$private", "$unset"
 
 
 class ObjectCodec:
@@ -354,11 +361,12 @@ class ObjectCodec:
         given = {name: place_of(hint) for name, hint in shape.hints.items()} if places is None else places
         self.places: dict[str, Place] = {name: given.get(name, GENERIC) for name in shape.names}
         self._encoders = [(name, place.encode) for name, place in self.places.items()]
+        self._count = len(self.places)
         self._decoders = {name: place.decode for name, place in self.places.items()}
         self.pydantic = shape if isinstance(shape, PydanticShape) else None
 
     def document(self, record: Any) -> Document:
-        """Fields in declared order, then extras, then $unset and $private where they say something."""
+        """Fields in declared order, then extras, then $absent, $private and $unset where they say something."""
         values = self.shape.values(record)
         done: Document = {}
         name = ""
@@ -368,15 +376,26 @@ class ObjectCodec:
                     done[name] = encode(values[name])
         except Unholdable as error:
             raise under(name, error) from None
-        if self.pydantic is not None:
-            self._add_pydantic(self.pydantic, record, done)
+        absent = [name for name in self.places if name not in done] if len(done) < self._count else []
+        if self.shape.keeps_extra and self.pydantic is not None:
+            self._add_extra(self.pydantic, record, done)
+        if absent:
+            done[ABSENT] = absent
         loose = self.shape.loose(record)
         if loose:
             self._add_loose(loose, done)
+        if self.pydantic is not None:
+            unset = self.pydantic.unset(record)
+            if unset:
+                done[UNSET] = unset
         return done
 
     def build(self, document: Document) -> Any:
-        """A new instance, past `__init__` and validation."""
+        """A new instance, past `__init__` and validation.
+
+        A field that was declared after the document was written begins with its default; one that is declared no more
+        is left out.
+        """
         decoders = self._decoders
         values: dict[str, Any] = {}
         reserved = False
@@ -384,10 +403,12 @@ class ObjectCodec:
             decode = decoders.get(name)
             if decode is not None:
                 values[name] = decode(value)
-            elif name[:1] != "$" or name[:2] == "$:":
-                values[key_of_field(name)] = decode_any(value)
-            else:
+            elif name[:1] == "$" and name[:2] != "$:":
                 reserved = True
+            elif self.shape.keeps_extra:
+                values[key_of_field(name)] = decode_any(value)
+        if len(values) < self._count:
+            self._add_defaults(values, document.get(ABSENT, ()))
         record = self.shape.make(values)
         if reserved:
             self.set_reserved(record, document)
@@ -397,35 +418,69 @@ class ObjectCodec:
         """The place of a top-level field."""
         return self.places.get(field, GENERIC)
 
+    def fields(self, record: Any, document: Document) -> list[str]:
+        """Fields of the document, and those that the record has beyond it; without the reserved ones."""
+        held = [name for name in self.places if name not in document]
+        if self.shape.keeps_extra and self.pydantic is not None:
+            held += [field for field in map(field_name, self.pydantic.extra(record)) if field not in document]
+        return [*held, *(name for name in document if name[:1] != "$" or name[:2] == "$:")]
+
+    def assign(self, record: Any, field: str, document: Document) -> None:
+        """Makes one field of the record equal the document's; an absent one is removed."""
+        name = key_of_field(field)
+        if field in document:
+            if field in self.places or self.shape.keeps_extra:
+                self.shape.put(record, name, self.place(field).decode(document[field]))
+        else:
+            self.shape.drop(record, name)
+        if self.pydantic is not None:
+            given = self.pydantic.given(record)
+            if field not in document or name in document.get(UNSET, ()):
+                given.discard(name)
+            else:
+                given.add(name)
+
     def set_reserved(self, record: Any, document: Document) -> None:
-        """Takes over what the reserved fields of a document say."""
+        """Takes over what the reserved fields of a whole document say."""
         loose = document.get(LOOSE)
         self.shape.set_loose(record, decode_any(loose) if loose else {})
         if self.pydantic is not None:
-            unset = set(document.get(UNSET, ()))
-            names = {str(key_of_field(name)) for name in document if name[:1] != "$" or name[:2] == "$:"}
-            self.pydantic.set_given(record, names - unset)
+            self.pydantic.set_given(record, set(_attribute_names(document)) - {*document.get(UNSET, ())})
+
+    def assign_reserved(self, record: Any, field: str, document: Document) -> None:
+        """Takes over what one reserved field says; the document need not hold the others."""
+        if field == LOOSE:
+            loose = document.get(LOOSE)
+            self.shape.set_loose(record, decode_any(loose) if loose else {})
+        elif field == UNSET and self.pydantic is not None:
+            held = self.shape.values(record).keys() & self.places.keys() | self.pydantic.extra(record).keys()
+            self.pydantic.set_given(record, set(held) - {*document.get(UNSET, ())})
 
     def reserved(self, record: Any, field: str) -> Any:
         """What a reserved field would say now, or MISSING."""
         if field == UNSET and self.pydantic is not None:
             return self.pydantic.unset(record) or MISSING
+        if field == ABSENT:
+            values = self.shape.values(record)
+            return [name for name in self.places if name not in values] or MISSING
         if field == LOOSE:
             held: Document = {}
             self._add_loose(self.shape.loose(record), held)
             return decode_any(held[LOOSE]) if LOOSE in held else MISSING
         return MISSING
 
-    def _add_pydantic(self, shape: PydanticShape, record: Any, done: Document) -> None:
+    def _add_defaults(self, values: dict[str, Any], absent: Any) -> None:
+        for name, make in self.shape.defaults.items():
+            if name not in values and name not in absent:
+                values[name] = make()
+
+    def _add_extra(self, shape: PydanticShape, record: Any, done: Document) -> None:
         name = ""
         try:
             for name, value in shape.extra(record).items():
                 done[field_name(name)] = encode_any(value)
         except Unholdable as error:
             raise under(name, error) from None
-        unset = shape.unset(record)
-        if unset:
-            done[UNSET] = unset
 
     def _add_loose(self, loose: dict[str, Any], done: Document) -> None:
         kept: dict[str, Any] = {}
@@ -439,6 +494,10 @@ class ObjectCodec:
                 kept[name] = value
         if kept:
             done[LOOSE] = encode_dict(kept)
+
+
+def _attribute_names(document: Document) -> Iterator[str]:
+    return (str(key_of_field(name)) for name in document if name[:1] != "$" or name[:2] == "$:")
 
 
 _codecs: dict[type[Any], ObjectCodec] = {}
@@ -508,7 +567,22 @@ def _union_place(members: tuple[Any, ...]) -> Place:
     return GENERIC
 
 
+def _encode_str_first(value: Any) -> Json:
+    if type(value) is str and value.isascii() and "\x00" not in value:
+        return value
+    return encode_any(value)
+
+
+# Encoders that look for the annotated type before they look at all types.
+_FAST: dict[Any, Place] = {
+    str: Place(_encode_str_first, decode_any, generic=True),
+    bool: Place(lambda value: value if type(value) is bool else encode_any(value), decode_any, generic=True),
+}
+
+
 def _class_place(cls: type[Any]) -> Place:
+    if cls in _FAST:
+        return _FAST[cls]
     if typing.is_typeddict(cls):
         return _typed_dict_place(cls)
     if issubclass(cls, enum.Enum):

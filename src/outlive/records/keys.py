@@ -12,12 +12,16 @@ from outlive.errors import Unholdable
 from outlive.records.codec import decode_any, encode_any
 from outlive.records.wire import canonical_text, parse
 
+_PLAIN_INT = 1 << 64
+
 
 def key_text(key: Any) -> str:
     """Text of a key; raises Unholdable for keys that have none (NaN, NUL in text, objects without canonical form)."""
     kind = type(key)
     if kind is str and key.isascii() and "\x00" not in key:
         return encode_basestring(key)
+    if kind is int and -_PLAIN_INT < key < _PLAIN_INT:
+        return str(key)
     try:
         return canonical_text(encode_any(key))
     except Unholdable as error:

@@ -8,6 +8,7 @@ own descriptors as they were then.
 from __future__ import annotations
 
 import dataclasses
+import enum
 import functools
 import sys
 import types
@@ -19,6 +20,10 @@ from outlive.records.wire import MISSING
 
 _attributes = object.__getattribute__
 
+# Types whose equal values cannot be told apart, and those that a private attribute may be reset from.
+_CONSTANT = frozenset({type(None), bool, int, str, bytes})
+_DATA = frozenset({*_CONSTANT, float, list, dict, set, tuple})
+
 # Attributes that the tracking room keeps on instances.
 HIDDEN = "_outlive"
 
@@ -26,8 +31,11 @@ HIDDEN = "_outlive"
 class Shape:
     """Fields of a class and access to its instances; base for dataclasses and attrs classes.
 
-    `names` are the declared fields in order, `hints` their annotations. Fields live in `__dict__` or in slots.
+    `names` are the declared fields in order, `hints` their annotations, `defaults` make what a field begins with.
+    Fields live in `__dict__` or in slots.
     """
+
+    keeps_extra = False
 
     def __init__(self, cls: type[Any], names: tuple[str, ...]) -> None:
         self.cls = cls
@@ -36,6 +44,7 @@ class Shape:
         self.hints: Mapping[str, Any] = {name: hints.get(name, Any) for name in names}
         self.slots = {name: slot for name in names if (slot := _data_descriptor(cls, name)) is not None}
         self.has_dict = _has_dict(cls)
+        self.defaults: Mapping[str, Callable[[], Any]] = dict(_defaults(cls))
         self._known = frozenset(names)
         self._cached = frozenset(_cached_properties(cls))
         self._new = _maker(cls)
@@ -111,7 +120,11 @@ class PydanticShape(Shape):
 
     def __init__(self, cls: type[Any]) -> None:
         super().__init__(cls, tuple(cls.__pydantic_fields__))
-        self.hints = {name: field.annotation for name, field in cls.__pydantic_fields__.items()}
+        as_values = bool(cls.model_config.get("use_enum_values"))
+        self.hints = {
+            name: _enum_values(field.annotation) if as_values else field.annotation
+            for name, field in cls.__pydantic_fields__.items()
+        }
         self.slots = {}
         self.keeps_extra = cls.model_config.get("extra") == "allow"
         self._private: Mapping[str, Any] = cls.__private_attributes__ or {}
@@ -160,21 +173,35 @@ class PydanticShape(Shape):
         return held
 
     def loose(self, record: Any) -> dict[str, Any]:
-        """Private attributes that hold data."""
+        """Private attributes that differ from the default that a new instance has."""
         held = _attributes(record, "__pydantic_private__") or {}
-        return {name: value for name, value in held.items() if not name.startswith(HIDDEN)}
+        return {name: value for name, value in held.items() if self._tells(name, value)}
 
     def set_loose(self, record: Any, values: Mapping[str, Any]) -> None:
-        """Sets private attributes; those that `values` does not name keep what they have."""
-        if not values:
+        """Sets private attributes; one that `values` does not name goes back to its default if it told something."""
+        if not values and not self._private:
             return
-        held = _attributes(record, "__pydantic_private__")
-        object.__setattr__(record, "__pydantic_private__", {**(held or {}), **values})
+        held = _attributes(record, "__pydantic_private__") or {}
+        kept = {name: value for name, value in held.items() if name not in values and not self._is_data(name, value)}
+        fresh = {name: value for name, value in (self._fresh_private() or {}).items() if name not in kept}
+        object.__setattr__(record, "__pydantic_private__", {**fresh, **kept, **values})
 
     def makes_itself(self, name: str) -> bool:
         """True when a private attribute has a default to begin with after a restart."""
         attribute = self._private.get(name)
         return attribute is not None and self._default(attribute) is not MISSING
+
+    def _tells(self, name: str, value: Any) -> bool:
+        if name.startswith(HIDDEN):
+            return False
+        attribute = self._private.get(name)
+        if attribute is None or attribute.default_factory is not None:
+            return True
+        default = attribute.default
+        return type(value) is not type(default) or type(value) not in _CONSTANT or value != default
+
+    def _is_data(self, name: str, value: Any) -> bool:
+        return self._tells(name, value) and type(value) in _DATA
 
     def _fresh_private(self) -> dict[str, Any] | None:
         if not self._private:
@@ -208,8 +235,6 @@ class StructShape(Shape):
                 self.put(record, name, values[name])
             else:
                 self.drop(record, name)
-        for name in values.keys() - self._known:
-            self.put(record, name, values[name])
         return record
 
 
@@ -257,6 +282,57 @@ def _single_hints(cls: Any) -> Iterator[tuple[str, Any]]:
                 yield name, typing.get_type_hints(holder, namespace, {cls.__name__: cls}, include_extras=True)[name]
             except Exception:  # noqa: BLE001
                 yield name, Any
+
+
+def _defaults(cls: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """What a field begins with that a stored document does not have yet, because it was declared later."""
+    if dataclasses.is_dataclass(cls):
+        for field in dataclasses.fields(cls):
+            if field.default_factory is not dataclasses.MISSING:
+                yield field.name, field.default_factory
+            elif field.default is not dataclasses.MISSING:
+                yield field.name, functools.partial(_same, field.default)
+    elif hasattr(cls, "__attrs_attrs__"):
+        yield from _attrs_defaults(cls)
+    elif hasattr(cls, "__pydantic_fields__"):
+        for name, info in cls.__pydantic_fields__.items():
+            if not info.is_required() and not getattr(info, "default_factory_takes_validated_data", False):
+                yield name, functools.partial(info.get_default, call_default_factory=True)
+    elif _is_struct(cls):
+        yield from _struct_defaults(cls)
+
+
+def _attrs_defaults(cls: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
+    attrs = sys.modules["attr"]
+    for field in cls.__attrs_attrs__:
+        if isinstance(field.default, attrs.Factory):
+            if not field.default.takes_self:
+                yield field.name, field.default.factory
+        elif field.default is not attrs.NOTHING:
+            yield field.name, functools.partial(_same, field.default)
+
+
+def _struct_defaults(cls: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
+    msgspec = sys.modules["msgspec"]
+    for field in msgspec.structs.fields(cls):
+        if field.default_factory is not msgspec.NODEFAULT:
+            yield field.name, field.default_factory
+        elif field.default is not msgspec.NODEFAULT:
+            yield field.name, functools.partial(_same, field.default)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _enum_values(hint: Any) -> Any:
+    """The annotation that a field has once `use_enum_values` put values in the place of members."""
+    members = [member for member in typing.get_args(hint) if member is not type(None)] or [hint]
+    enums = [member for member in members if isinstance(member, type) and issubclass(member, enum.Enum)]
+    if not enums:
+        return hint
+    kinds = {type(member.value) for kind in enums for member in kind}
+    return kinds.pop() | None if len(kinds) == 1 and len(members) == 1 else Any
 
 
 def _data_descriptor(cls: type[Any], name: str) -> Any:

@@ -1,8 +1,9 @@
 """What a record is: one type of record, and the way from a record to its document and back.
 
 A document is a dict of top-level fields in the record's order, each a tagged JSON value. Names that begin with "$" are
-reserved: $unset (Pydantic fields held by default), $private (undeclared attributes), $type (the record is a subclass of
-the declared type), $record (it is of another type altogether), "$:..." (a key that is no plain text).
+reserved: $absent (declared fields that the record lacks), $private (undeclared attributes), $unset (Pydantic fields
+held by default), $type (the record is a subclass of the declared type), $record (it is of another type altogether),
+"$:..." (a key that is no plain text).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Literal
 
 from outlive.errors import Unholdable
 from outlive.records.codec import (
+    ABSENT,
     GENERIC,
     LOOSE,
     UNSET,
@@ -124,8 +126,6 @@ class RecordType:
     def encode(self, field: str, value: Any) -> Json:
         """Tagged JSON of one top-level field. Raises Unholdable naming the path."""
         try:
-            if field == UNSET:
-                return list(value)
             return self.place(field).encode(value)
         except Unholdable as error:
             raise under(field, error) from None
@@ -247,22 +247,12 @@ class RecordType:
     def _update_model(self, record: Any, document: Document, fields: Iterable[str] | None) -> None:
         codec = self._codec_for(record)
         assert codec is not None
-        shape = codec.shape
-        whole = fields is None
-        if fields is None:
-            gone = [field_name(name) for name in shape.values(record) if field_name(name) not in document]
-            if codec.pydantic is not None:
-                gone += [field_name(name) for name in codec.pydantic.extra(record) if field_name(name) not in document]
-            fields = [*gone, *document]
-        reserved = whole
-        for field in fields:
+        for field in codec.fields(record, document) if fields is None else fields:
             if field[:1] == "$" and field[:2] != "$:":
-                reserved = True
-            elif field in document:
-                shape.put(record, key_of_field(field), codec.place(field).decode(document[field]))
+                codec.assign_reserved(record, field, document)
             else:
-                shape.drop(record, key_of_field(field))
-        if reserved or codec.pydantic is not None:
+                codec.assign(record, field, document)
+        if fields is None:
             codec.set_reserved(record, document)
 
     def _update_dict(self, record: dict[Any, Any], document: Document, fields: Iterable[str] | None) -> None:
@@ -310,4 +300,4 @@ def _top_place(field: FieldType) -> Place:
     return Place(encode, place.decode)
 
 
-__all__ = ["LOOSE", "RECORD", "TYPE", "UNSET", "VALUE", "FieldType", "Kind", "RecordType"]
+__all__ = ["ABSENT", "LOOSE", "RECORD", "TYPE", "UNSET", "VALUE", "FieldType", "Kind", "RecordType"]

@@ -1,0 +1,192 @@
+"""Which columns a store's table has: derived from the record type, or found in the user's model."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+import typing
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from outlive.errors import SchemaMismatch
+from outlive.postgres.columns import Converter, column_hint, converter_for, derived_type
+from outlive.records import FieldType, RecordType
+
+VERSION, POSITION, EXTRA = "outlive_version", "outlive_position", "outlive_extra"
+KEY, DOCUMENT = "outlive_key", "document"
+NAMING = {
+    "pk": "pk_%(table_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+}
+
+_KEY_HINTS = (str, int, uuid.UUID)
+_SYSTEM_NAMES = {VERSION, POSITION, EXTRA, KEY, "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A table column that holds one top-level field.
+
+    `none_is_null`: NULL reads back as None; where the annotation has no None it reads back as a missing field, which
+    is what rows hold that are older than the column.
+    """
+
+    name: str
+    field: str
+    converter: Converter
+    nullable: bool
+    none_is_null: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A table and what its columns hold. Without `key` the key stands in outlive_key; `whole`: one document column."""
+
+    table: sa.Table
+    key: Column | None
+    columns: tuple[Column, ...]
+    strict: bool
+    whole: bool = False
+
+
+@functools.lru_cache(maxsize=1024)
+def identifier(name: str) -> str:
+    """A PostgreSQL identifier for a service's or store's name: lower case, at most 63 bytes, never a system schema."""
+    plain = re.sub(r"[^a-z0-9_]+", "_", name.lower()) or "_"
+    if plain[0].isdigit() or plain.startswith("pg_") or plain in {"outlive", "public", "information_schema"}:
+        plain = "s_" + plain
+    return _short(plain)
+
+
+def _short(name: str) -> str:
+    if len(name.encode()) <= 63:
+        return name
+    cut = name.encode()[:52].decode(errors="ignore")
+    return f"{cut}_{hashlib.blake2b(name.encode(), digest_size=5).hexdigest()}"
+
+
+def _column_names(fields: Sequence[str]) -> dict[str, str]:
+    """A column name for each field: its own, unless PostgreSQL or psycopg could not take it."""
+    names: dict[str, str] = {}
+    taken = set(_SYSTEM_NAMES)
+    for field in fields:
+        name = _short(field.replace("%", "_")) or "_"
+        while name in taken:
+            name = _short(name + "_")
+        names[field] = name
+        taken.add(name)
+    return names
+
+
+def _none_is_null(field: FieldType | None) -> bool:
+    """True unless the annotation says that None is no value of the field."""
+    if field is None or field.nullable or field.base in {Any, object, type(None)}:
+        return True
+    if typing.get_origin(field.base) is typing.Literal:
+        return None in typing.get_args(field.base)
+    return isinstance(field.base, (str, typing.TypeVar, typing.ForwardRef))
+
+
+# Derived tables.
+
+
+def derived_layout(service: str, store: str, record_type: RecordType, key: str | None) -> Layout:
+    """Typed columns for declared fields, all nullable but the key; one jsonb column for records without fields."""
+    whole = record_type.kind == "dict" and not record_type.fields
+    columns = {column.field: column for column in _derived_columns(record_type)}
+    key_column = columns.get(key or "")
+    if key_column is not None and record_type.fields[key_column.field].base not in _KEY_HINTS:
+        key_column = None
+    rest = tuple(column for column in columns.values() if column is not key_column)
+    table = sa.Table(
+        identifier(store),
+        sa.MetaData(schema=identifier(service), naming_convention=NAMING),
+        _key_definition(record_type, key_column),
+        *(sa.Column(column.name, derived_type(record_type.fields[column.field].annotation)) for column in rest),
+        *([sa.Column(DOCUMENT, postgresql.JSONB(none_as_null=True))] if whole else []),
+        sa.Column(VERSION, sa.BigInteger, nullable=False),
+        sa.Column(POSITION, sa.Numeric, nullable=False),
+        sa.Column(EXTRA, postgresql.JSONB(none_as_null=True)),
+    )
+    return Layout(table, key_column, rest, strict=False, whole=whole)
+
+
+def _derived_columns(record_type: RecordType) -> Iterator[Column]:
+    names = _column_names([*record_type.fields])
+    for name, field in record_type.fields.items():
+        converter = converter_for(derived_type(field.annotation), column_hint(field.annotation))
+        assert converter is not None
+        yield Column(names[name], name, converter, nullable=True, none_is_null=_none_is_null(field))
+
+
+def _key_definition(record_type: RecordType, key: Column | None) -> sa.Column[Any]:
+    if key is None:
+        return sa.Column(KEY, sa.Text(collation="C"), primary_key=True)
+    kind = derived_type(record_type.fields[key.field].annotation)
+    return sa.Column(key.name, kind, primary_key=True, autoincrement=False)
+
+
+# Tables from models.
+
+
+def model_layout(record_type: RecordType, key: str | None, model: Any) -> Layout:
+    """The columns of a declarative class or Table that stand for record fields. Raises SchemaMismatch."""
+    table, names = _model_columns(model)
+    for needed in (VERSION, POSITION):
+        if needed not in table.columns:
+            raise SchemaMismatch(table=table.fullname, column=needed, reason="missing; use SystemColumns")
+    key_name = _model_key(table, names, key)
+    columns = list(_mapped_columns(table, names, record_type, key_name))
+    key_column = next((column for column in columns if column.name == key_name), None)
+    rest = tuple(column for column in columns if column is not key_column)
+    return Layout(table, key_column, rest, strict=True)
+
+
+def _model_columns(model: Any) -> tuple[sa.Table, dict[str, str]]:
+    """The model's table, and its columns' attribute names by column name."""
+    if isinstance(model, sa.Table):
+        return model, {column.name: column.key for column in model.columns}
+    mapper = sa.inspect(model)
+    table = mapper.local_table
+    assert isinstance(table, sa.Table)
+    names = {attr.columns[0].name: attr.key for attr in mapper.column_attrs if attr.columns[0].table is table}
+    return table, names
+
+
+def _model_key(table: sa.Table, names: dict[str, str], key: str | None) -> str:
+    """Name of the key column: the one of the key field, else outlive_key, else the single primary key."""
+    for name, attribute in names.items():
+        if key is not None and key in {attribute, name}:
+            return name
+    if KEY in table.columns:
+        return KEY
+    primary = [column.name for column in table.primary_key.columns]
+    if key is None and len(primary) == 1:
+        return primary[0]
+    raise SchemaMismatch(table=table.fullname, column=key or "", reason="no column for the key")
+
+
+def _mapped_columns(table: sa.Table, names: dict[str, str], record_type: RecordType, key_name: str) -> Iterator[Column]:
+    """Columns that stand for a record field; for records without declared fields, all but the system columns."""
+    for column in table.columns:
+        field = names.get(column.name, column.name)
+        if column.name in {VERSION, POSITION, EXTRA, KEY}:
+            continue
+        declared = record_type.fields.get(field)
+        if record_type.fields and declared is None and column.name != key_name:
+            continue
+        converter = converter_for(column.type, None if declared is None else column_hint(declared.annotation))
+        if converter is None:
+            reason = f"values of type {column.type!r} cannot be written from a record"
+            raise SchemaMismatch(table=table.fullname, column=column.name, reason=reason)
+        nullable = bool(column.nullable) and not column.primary_key
+        yield Column(column.name, field, converter, nullable, _none_is_null(declared))
