@@ -13,17 +13,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from outlive import errors
 from outlive.commit.unit import ABSENT
 from outlive.postgres.columns import column_hint
 from outlive.postgres.drive import Ask, Step
-from outlive.postgres.tables import StoreTable
+from outlive.postgres.tables import Stored, StoreTable
 from outlive.query import evaluate
 from outlive.query.columns import Columns
 from outlive.query.compile import Compiler
-from outlive.query.compile_totals import add_rows, compile_total, summed_type
+from outlive.query.compile_totals import add_rows, compile_total
 from outlive.query.language import Query, parse
 from outlive.query.pieces import Piece
 from outlive.query.totals import Name, Total, total
@@ -76,6 +76,13 @@ class Backing(Line, Protocol):
     def key_of(self, record: Any) -> Key:
         """The key that a record is stored under."""
         ...
+
+
+class Standing(NamedTuple):
+    """A record that a write will change, and its row as read where there is no image."""
+
+    record: Any
+    base: Stored | None
 
 
 class Repository:
@@ -142,7 +149,7 @@ class Repository:
         held = self._detached(record)
         key = self._backing.key_of(held)
 
-        def apply(found: dict[Key, Any]) -> None:
+        def apply(found: dict[Key, Standing]) -> None:
             if found:
                 raise errors.KeyTaken(store=self._backing.name, key=repr(key))
             self._backing.unit_put(key, held, insert=True)
@@ -158,8 +165,8 @@ class Repository:
     def patch(self, key: Key, /, **fields: Any) -> Pending[Any]:
         """The record after these fields were set, or None if there is none of this key.
 
-        Raises BadQuery for a field that the record type does not have or a change of the key, Unholdable, and what
-        refuses the write.
+        A changed key field moves the record to its new key, at the same place. Raises BadQuery for a field that the
+        record type does not have, KeyTaken, Unholdable, and what refuses the write.
         """
         for field in fields:
             self._known(field)
@@ -178,19 +185,35 @@ class Repository:
     def _pending(self, step: Callable[[], Step[Any]]) -> Pending[Any]:
         return Pending(self._backing, step)
 
-    def _writing(self, keys: Sequence[Key], apply: Callable[[dict[Key, Any]], Any]) -> Pending[Any]:
-        return Pending(self._backing, lambda: self._current(keys), apply)
+    def _writing(self, keys: Sequence[Key], apply: Callable[[dict[Key, Standing]], Any]) -> Pending[Any]:
+        return Pending(self._backing, lambda: self._standing(keys), apply)
+
+    def _standing(self, keys: Sequence[Key]) -> Step[dict[Key, Standing]]:
+        """The records of these keys where a write will find them: in the image as long as there is one."""
+        if self._backing.writes_image():
+            held = ((key, self._backing.image_get(key)) for key in keys)
+            return {key: Standing(record, None) for key, record in held if record is not ABSENT}
+        changes = self._backing.unit_changes()
+        found = {key: Standing(changes[key], None) for key in keys if changes.get(key, DELETED) is not DELETED}
+        wanted = [key for key in keys if key not in changes]
+        if wanted:
+            rows = yield _ask(self._compiler().rows_of(wanted))
+            for key, record, base in map(self._read_base, rows):
+                found[key] = Standing(record, base)
+        return found
+
+    def _read_base(self, row: Sequence[Any]) -> tuple[Key, Any, Stored]:
+        assert self._backing.table is not None
+        base = self._backing.table.read(row)
+        return base.key, self._backing.record_type.record(base.document), base
 
     def _get(self, key: Key) -> Step[Any]:
         found = yield from self._current([key])
         return self._detached(found[key]) if key in found else None
 
-    def _current(self, keys: Sequence[Key], *, write: bool = False) -> Step[dict[Key, Any]]:
-        """The records of these keys as this unit sees them: live ones from the image, or copies from SQL.
-
-        A write looks where it goes: at the image as long as there is one.
-        """
-        if not self._backing.reads_sql() or (write and self._backing.writes_image()):
+    def _current(self, keys: Sequence[Key]) -> Step[dict[Key, Any]]:
+        """The records of these keys as this unit sees them: live ones from the image, or copies from SQL."""
+        if not self._backing.reads_sql():
             held = ((key, self._backing.image_get(key)) for key in keys)
             return {key: record for key, record in held if record is not ABSENT}
         changes = self._backing.unit_changes()
@@ -254,22 +277,21 @@ class Repository:
         if statement is None:
             return self._add_up(asked, query, (yield from self._find_rows(query)))
         rows = yield _ask(statement)
-        return add_rows(asked, query.filters, rows, lambda row: self._read(row)[1:], self._peek, summed_type(at, asked))
+        number = at.column(asked.field).number if asked.field else None
+        return add_rows(asked, query.filters, rows, lambda row: self._read(row)[1:], self._peek, number)
 
     def _add_up(self, asked: Total, query: Query, items: Items) -> Any:
         matching = evaluate.matching(query.filters, items, self._peek)
         return total(asked, (record for _, record in matching), self._peek)
 
-    def _patch(self, key: Key, record: Any, fields: dict[str, Any]) -> Any:
-        changed = self._changed(record, fields)
-        new = self._backing.key_of(changed)
-        if new != key:
-            raise errors.BadQuery(field="key", reason=f"{key!r} cannot be patched to {new!r}")
+    def _patch(self, key: Key, standing: Standing, fields: dict[str, Any]) -> Any:
+        changed = self._changed(standing.record, fields)
         record_type = self._backing.record_type
-        self._backing.unit_patch(key, {field: record_type.peek(changed, field) for field in fields})
+        values = {field: record_type.peek(changed, field) for field in fields}
+        self._backing.unit_patch(key, values, standing.base)
         return self._detached(changed)
 
-    def _delete(self, found: dict[Key, Any]) -> int:
+    def _delete(self, found: dict[Key, Standing]) -> int:
         for key in found:
             self._backing.unit_delete(key)
         return len(found)
