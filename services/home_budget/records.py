@@ -40,6 +40,7 @@ expenses = outlive.json_file(
     model=ExpenseRow,
     default=lambda: [dict(row) for row in demo_rows.EXPENSES] if settings.seeds_demo_rows() else [],
     indent=2,
+    ascii=True,
 )
 incomes = outlive.json_file(
     settings.data_folder() / "incomes.json",
@@ -48,4 +49,5 @@ incomes = outlive.json_file(
     model=IncomeRow,
     default=lambda: [dict(row) for row in demo_rows.INCOMES] if settings.seeds_demo_rows() else [],
     indent=2,
+    ascii=True,
 )
