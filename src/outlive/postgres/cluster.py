@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import pwd
+import re
 import secrets
 import shlex
 import shutil
@@ -37,6 +38,7 @@ SERVER_SETTINGS = {
     "fsync": "on",
     "password_encryption": "scram-sha-256",
 }
+_SAFE_PATH = re.compile(r"[^\"$`\\\n]+")
 _LOG_LIMIT_BYTES = 10 << 20
 _SEARCH_RIGHTS = ("dac_read_search", "dac_override")
 _STILL_DYING = ("pre-existing shared memory", "lock file", "Address already in use")
@@ -60,27 +62,32 @@ class Cluster:
 
         Raises Unreachable with the end of the server's log.
         """
+        if not _SAFE_PATH.fullmatch(str(self.folder)):
+            raise self._failed("the folder's path holds one of \" $ ` \\, which pg_ctl cannot quote")
         if not self._created():
             self._create()
         self._rotate_log()
+        starting = self.folder / "starting"
+        starting.touch()
+        try:
+            self._start(same_port)
+            self._ensure_database()
+        finally:
+            starting.unlink(missing_ok=True)
+
+    def _start(self, same_port: bool) -> None:
         deadline = time.monotonic() + 30.0
         while not self._start_once(self._port(same_port)):
             said = self._said()
             if time.monotonic() > deadline or not any(word in said for word in _STILL_DYING):
                 raise self._failed(said or "it did not start")
             time.sleep(0.1)
-        self._ensure_database()
 
     def spawn_keeper(self) -> None:
         """Starts the process that stops the server once its last user is gone."""
         program = [sys.executable or "python3", "-I", "-S", keeper.__file__, str(self.folder)]
         quiet = subprocess.DEVNULL
         subprocess.run(program, stdin=quiet, stdout=quiet, stderr=quiet, check=False, cwd="/", timeout=30)
-
-    def children(self, pid: int) -> list[int]:
-        """Process ids of the server's own children."""
-        listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
-        return [int(word) for word in listed.stdout.split()]
 
     @cached_property
     def _bin(self) -> Path:
@@ -140,8 +147,10 @@ class Cluster:
         return (self.data / "PG_VERSION").exists()
 
     def _create(self) -> None:
-        draft, word = self.folder / "data.new", self.folder / "password.new"
-        shutil.rmtree(draft, ignore_errors=True)
+        for left in self.folder.glob("data.new*"):
+            shutil.rmtree(left, ignore_errors=True)
+        # A name of its own, because the initdb of a killed starter may still be writing to the draft before.
+        draft, word = self.folder / f"data.new.{time.time_ns()}", self.folder / "password.new"
         password = secrets.token_urlsafe(24)
         word.unlink(missing_ok=True)
         _write_private(word, password)

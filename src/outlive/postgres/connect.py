@@ -10,7 +10,7 @@ import asyncio
 import threading
 import weakref
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -21,13 +21,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool, QueuePool
 
-from outlive.errors import NotOpen, Unavailable, Unreachable
+from outlive.errors import BadSetting, Unavailable, Unreachable
 from outlive.postgres.address import Address
 from outlive.postgres.capabilities import Capabilities, read_capabilities
 from outlive.postgres.drive import drive, drive_async
 from outlive.postgres.embedded import EmbeddedServer
 from outlive.postgres.session import AsyncEchoCursor, EchoCursor, prepare_session
-from outlive.settings import Settings
+from outlive.settings import DIRECT_VARIABLE, Settings
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 AsyncConnection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -93,25 +93,26 @@ class Database:
         try:
             conn = await psycopg.AsyncConnection.connect(**self._arguments(self.address, AsyncEchoCursor))
             self._settle(conn, await drive_async(prepare_session(conn.info, self.settings, self._pooler), conn))
-        except (psycopg.Error, OSError) as failure:
-            await _close_async(conn)
-            raise self._unreachable(self.address, failure) from failure
-        except BaseException:
-            await _close_async(conn)
+        except BaseException as failure:
+            if conn is not None:
+                conn.pgconn.finish()
+            if isinstance(failure, (psycopg.Error, OSError)):
+                raise self._unreachable(self.address, failure) from failure
             raise
         return conn
 
     def connect_direct(self) -> Connection:
         """A dedicated connection whose session is its own, past any pooler.
 
-        Raises NotOpen when only a pooler's address is known, Unreachable.
+        Raises BadSetting when only a pooler's address is known, Unreachable.
         """
         if self._direct is not None:
             return self._connect(self._direct, False)
         conn = self.connect()
         if self._pooler:
             conn.close()
-            raise NotOpen(store="migration", reason="behind a pooler it needs DATABASE_DIRECT_URL")
+            reason = "is needed, because a pooler stands between and a migration's lock belongs to one session"
+            raise BadSetting(name=DIRECT_VARIABLE, value="", reason=reason)
         return conn
 
     @contextmanager
@@ -186,10 +187,12 @@ class Database:
         try:
             conn = psycopg.connect(**self._arguments(address, EchoCursor))
             self._settle(conn, drive(prepare_session(conn.info, self.settings, pooler), conn), address)
-        except (psycopg.Error, OSError) as failure:
+        except BaseException as failure:
             if conn is not None:
                 conn.close()
-            raise self._unreachable(address, failure) from failure
+            if isinstance(failure, (psycopg.Error, OSError)):
+                raise self._unreachable(address, failure) from failure
+            raise
         return conn
 
     def _arguments(self, address: Address, cursor: Any) -> dict[str, Any]:
@@ -284,9 +287,3 @@ def _finish(found: _LoopPool) -> None:
     for conn in list(found.connections):
         conn.pgconn.finish()
     found.engine.sync_engine.dispose(close=False)
-
-
-async def _close_async(conn: AsyncConnection | None) -> None:
-    if conn is not None:
-        with suppress(psycopg.Error):
-            await conn.close()

@@ -1,6 +1,6 @@
 """Makes the tables that stores need, or says what keeps an existing table from fitting.
 
-Only what is absent is added: a table, a column, an index. A column of another type is never altered, because what
+Only what is absent is added: a schema, a table, a column. A column of another type is never altered, because what
 it holds has an owner; it is named instead.
 """
 
@@ -53,7 +53,7 @@ def ensure_derived(db: Database, tables: Sequence[HasTable]) -> bool:
     """True when a schema, table or column had to be made for `tables`; their rows are left alone.
 
     Everything is made in one transaction under the migration lock; when nothing is absent no lock is taken. Raises
-    SchemaMismatch naming table and column when an existing one does not fit, Unavailable, Unreachable, NotOpen.
+    SchemaMismatch naming table and column when an existing one does not fit, Unavailable, Unreachable, BadSetting.
     """
     wanted = [store.table for store in tables]
     with db.session() as conn:
@@ -123,7 +123,7 @@ def _check_columns(conn: Connection, found: _Found, table: sqlalchemy.Table) -> 
         if needs != has.kind.replace(" ", "").lower():
             reason = f"is {has.kind}, and the store needs {str(column.type.compile(dialect=_DIALECT)).lower()}"
             raise SchemaMismatch(table=name, column=column.name, reason=reason)
-        if has.generated:
+        if has.generated and column.computed is None and column.identity is None:
             raise SchemaMismatch(table=name, column=column.name, reason="is generated, so the store cannot write it")
     for column_name, has in found.columns.items():
         if column_name not in table.columns and has.required and not has.filled:
@@ -158,7 +158,8 @@ def _find(conn: Connection, table: sqlalchemy.Table) -> _Found:
         return _Found()
     columns = conn.execute(
         "SELECT attname, format_type(atttypid, atttypmod), attnotnull, atthasdef OR attidentity <> '',"
-        " attgenerated <> '' FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped",
+        " attgenerated <> '' OR attidentity = 'a'"
+        " FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped",
         [row[0]],
     )
     unique = conn.execute(

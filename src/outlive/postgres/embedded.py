@@ -44,11 +44,10 @@ class EmbeddedServer:
         """
         self._prepare()
         with self._locked():
-            self._join()
+            self._enter()
             if keeper.postmaster(self.cluster.data) is None:
+                self._refuse_elsewhere()
                 self.cluster.launch()
-            if not keeper.kept(self.folder):
-                self.cluster.spawn_keeper()
             return self.cluster.address()
 
     def stop(self, force: bool = False) -> bool:
@@ -68,7 +67,8 @@ class EmbeddedServer:
         """The same address, served by a new server process on the same data. Raises Unreachable."""
         self._prepare()
         with self._locked():
-            self._join()
+            self._enter()
+            self._refuse_elsewhere()
             keeper.halt(self.cluster.data)
             self.cluster.launch(same_port=True)
             return self.cluster.address()
@@ -78,7 +78,7 @@ class EmbeddedServer:
         server = keeper.postmaster(self.cluster.data)
         if server is None:
             return False
-        victims = [server.pid, *self.cluster.children(server.pid)]
+        victims = [server.pid, *keeper.children(server.pid)]
         for pid in victims:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -123,17 +123,22 @@ class EmbeddedServer:
         except (TimeoutError, PermissionError) as failure:
             raise Unreachable(address=f"embedded in {self.home}", reason=str(failure)) from failure
 
-    def _join(self) -> None:
-        if self._handle is not None and self._owner == os.getpid():
-            return
-        self._handle, self._owner = keeper.join(self.folder), os.getpid()
-        atexit.register(self.stop)
+    def _enter(self) -> None:
+        """Becomes a user, and sees to it that somebody watches before there is a server to leak."""
+        if self._handle is None or self._owner != os.getpid():
+            self._handle, self._owner = keeper.join(self.folder), os.getpid()
+            atexit.register(self.stop)
+        if not keeper.kept(self.folder):
+            self.cluster.spawn_keeper()
 
-    def _leave(self) -> None:
-        if self._handle is not None and self._owner == os.getpid():
-            os.close(self._handle)
-            atexit.unregister(self.stop)
-        self._handle = None
+    def _refuse_elsewhere(self) -> None:
+        """A server in another container cannot be seen from here; a second one would ruin their common data."""
+        here = keeper.machine()
+        for entry in keeper.live_users(self.folder):
+            if entry.get("machine", here) != here:
+                self._leave()
+                reason = f"process {entry['pid']} of another machine or container uses it; give each its OUTLIVE_HOME"
+                raise Unreachable(address=f"embedded in {self.home}", reason=reason)
 
 
 def running(home: Path | str) -> Address | None:

@@ -51,7 +51,8 @@ def join(folder: Path) -> int:
     draft = folder / f"user.{os.getpid()}.{time.monotonic_ns()}"
     handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     fcntl.flock(handle, fcntl.LOCK_EX)
-    fact = {"pid": os.getpid(), "since": time.time(), "program": Path(sys.argv[0] or "python").name}
+    program = Path(sys.argv[0] or "python").name
+    fact = {"pid": os.getpid(), "since": time.time(), "program": program, "machine": machine()}
     os.write(handle, json.dumps(fact).encode())
     draft.rename(users / draft.name.removeprefix("user."))
     return handle
@@ -72,6 +73,15 @@ def live_users(folder: Path) -> list[dict[str, object]]:
     return found
 
 
+def machine() -> str:
+    """Tells where process ids mean the same: one boot of one machine, one container."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return os.uname().nodename
+
+
 def postmaster(data: Path) -> Postmaster | None:
     """The server that runs on `data`, or None; a stale pid file is seen through."""
     try:
@@ -84,20 +94,34 @@ def postmaster(data: Path) -> Postmaster | None:
     return Postmaster(pid, port, len(lines) > 7 and lines[7].strip() == "ready")
 
 
-def halt(data: Path, timeout_s: float = 30.0) -> bool:
+def halt(data: Path, timeout_s: float = 30.0, quit_s: float = 10.0) -> bool:
     """Stops the server of `data`: open transactions roll back, data is flushed. False when none ran.
 
-    A server that does not obey within `timeout_s` is told to quit at once; its log replays at the next start.
+    A server that does not obey within `timeout_s` is told to quit at once, and after `quit_s` more it is killed; its
+    log replays at the next start.
     """
     server = postmaster(data)
     if server is None:
         return False
-    for number, patience_s in ((signal.SIGINT, timeout_s), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0)):
+    for number, patience_s in ((signal.SIGINT, timeout_s), (signal.SIGQUIT, quit_s), (signal.SIGKILL, 10.0)):
         with suppress(ProcessLookupError):
             os.kill(server.pid, number)
         if wait_gone(server.pid, patience_s):
             return True
     raise TimeoutError(f"PostgreSQL process {server.pid} cannot be stopped")
+
+
+def children(pid: int) -> list[int]:
+    """Process ids of the children of `pid`."""
+    if not Path("/proc/self").exists():
+        listed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
+        return [int(word) for word in listed.stdout.split()]
+    found = []
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            if int(place.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(place.parent.name))
+    return found
 
 
 def wait_gone(pid: int, timeout_s: float) -> bool:
@@ -140,7 +164,7 @@ def keep(folder: Path) -> None:
         _await_one_death(folder)
         with locked(folder / "server.lock", timeout_s=600.0):
             if not live_users(folder):
-                halt(folder / "data")
+                _halt_even_late(folder)
                 os.close(watch)
                 return
 
@@ -152,6 +176,14 @@ def kept(folder: Path) -> bool:
         return not _try_lock(handle)
     finally:
         os.close(handle)
+
+
+def _halt_even_late(folder: Path) -> None:
+    """Stops the server, also one that is still coming up because its starter was killed meanwhile."""
+    deadline = time.monotonic() + (15.0 if (folder / "starting").exists() else 0.0)
+    while not halt(folder / "data") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (folder / "starting").unlink(missing_ok=True)
 
 
 def _await_one_death(folder: Path) -> None:

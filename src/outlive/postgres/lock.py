@@ -24,7 +24,7 @@ def migration_lock(db: Database) -> Iterator[Connection]:
 
     Waiters ask again and again instead of sleeping in the lock, because a sleeping statement would hold a snapshot
     that CREATE INDEX CONCURRENTLY waits for. A holder that dies is noticed within a minute even when its machine
-    vanished. Raises Unavailable naming the holder after `migration_wait_s`, Unreachable, NotOpen (only a pooler).
+    vanished. Raises Unavailable naming the holder after `migration_wait_s`, Unreachable, BadSetting (only a pooler).
     """
     with db.connect_direct() as conn:
         _limit(conn, db)

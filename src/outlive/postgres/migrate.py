@@ -35,7 +35,7 @@ def upgrade_control(db: Database, revision: str = "head") -> bool:
     """True when this call brought the schema `outlive` to `revision`, False when it was there already.
 
     Of several processes one migrates and the rest wait. Raises MigrationFailed (also when the schema is newer than
-    this package), Unavailable, Unreachable, NotOpen.
+    this package), Unavailable, Unreachable, BadSetting.
     """
     return migrate_service(db, CONTROL, CONTROL_TABLE, revision, schema=CONTROL_SCHEMA)
 
