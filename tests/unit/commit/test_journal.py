@@ -214,7 +214,7 @@ def test_a_missing_cursor_replays_what_is_there(home: Path) -> None:
     journal.close()
 
 
-@pytest.mark.parametrize("content", [b"", b"short", b"\0" * 32, os.urandom(64)])
+@pytest.mark.parametrize("content", [b"", b"short", b"\0" * 32, os.urandom(64)], ids=["empty", "short", "zeros", "noise"])
 def test_an_unreadable_cursor_counts_as_missing(home: Path, content: bytes) -> None:
     """A damaged cursor leads to a replay, never to a unit that is skipped; it works again after the next mark."""
     journal = open_one(home)
