@@ -140,6 +140,12 @@ class EmbeddedServer:
                 reason = f"process {entry['pid']} of another machine or container uses it; give each its OUTLIVE_HOME"
                 raise Unreachable(address=f"embedded in {self.home}", reason=reason)
 
+    def _leave(self) -> None:
+        if self._handle is not None and self._owner == os.getpid():
+            os.close(self._handle)
+            atexit.unregister(self.stop)
+        self._handle = None
+
 
 def running(home: Path | str) -> Address | None:
     """The address of the server in `home` if it takes connections now, else None; starts nothing."""
