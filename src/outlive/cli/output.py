@@ -71,7 +71,7 @@ class Progress:
 
     def __init__(self, as_json: bool, stream: TextIO | None = None) -> None:
         self._silent = as_json
-        self._stream = stream or sys.stderr
+        self._stream = sys.stderr if stream is None else stream
         self._passing = False
         self._last = ""
 

@@ -19,9 +19,8 @@ NAME = "unlanded"
 
 def command(
     store: Store,
-    settle_ids: Annotated[
-        list[int] | None, typer.Option("--settle", metavar="ID", help="Mark as dealt with; may be given several times.")
-    ] = None,
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Which ones; with --settle.")] = None,
+    mark: Annotated[bool, typer.Option("--settle", help="Mark those IDs as dealt with.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Settled ones too.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many, oldest first.")] = 100,
     reason: Reason = "",
@@ -30,12 +29,15 @@ def command(
 ) -> None:
     """Show changes that did not land, and why.
 
-    --settle marks them as dealt with. A settled change is not written to the table: settle it after the record was put right. Its bytes are kept.
+    --settle marks them as dealt with. A settled change is not written to the table: settle it after the record
+    was put right. Its bytes are kept.
     """
+    if mark != bool(ids):
+        raise typer.BadParameter("--settle needs one or more IDs, and IDs need --settle")
     with session.opened() as opened:
         found = opened.find(store)
-        if settle_ids:
-            _settle(opened, found, settle_ids, reason, dry_run, json)
+        if ids:
+            _settle(opened, found, ids, reason, dry_run, json)
             return
         changes = drive(read_unlanded(found.service, found.store, settled=every, limit=limit), opened.conn)
     if json:

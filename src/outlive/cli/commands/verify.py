@@ -25,7 +25,8 @@ KINDS = {
 def command(store: Store, wait: Wait = 120.0, json: AsJson = False) -> None:
     """Compare memory with table, record by record.
 
-    Ends with status 3 when they differ. A running member does it, on one snapshot, and has to find a difference that it plants in a scratch copy.
+    Ends with status 3 when they differ. A running member does it, on one snapshot, and has to find a difference
+    that it plants in a scratch copy.
     """
     with session.opened() as opened:
         progress = output.Progress(json)

@@ -22,7 +22,8 @@ def command(
 ) -> None:
     """Declare a silent member gone for good.
 
-    Phases may move again then. It is fenced: should it come back, its writes are refused, and what its journal held goes to unlanded.
+    Phases may move again then. It is fenced: should it come back, its writes are refused, and what its journal
+    held goes to unlanded.
     """
     with session.opened() as opened, opened.conn.transaction(force_rollback=dry_run):
         service = drive(write_off(member, session.actor(), reason), opened.conn)
