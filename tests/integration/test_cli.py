@@ -409,6 +409,7 @@ def test_a_connection_lost_on_the_way_is_status_4(cli: Cli, conn: Conn, monkeypa
     assert cli("events").status == 4
     monkeypatch.setattr("outlive.cli.commands.events.read_events", lambda *_: failing_step("SELECT 1/0"))
     broken = cli("events", "--json")
+    assert broken.json["hint"] == "outlive doctor"
     assert (broken.status, broken.json["error"], broken.json["sqlstate"]) == (1, "DivisionByZero", "22012")
     monkeypatch.setattr("outlive.cli.commands.events.read_events", lambda *_: failing_step("TABLE outlive.nothing"))
     assert cli("events", "--json").json["error"] == "NoControl"

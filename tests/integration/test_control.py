@@ -229,6 +229,38 @@ def test_two_changes_at_once_become_one(db: Database, conn: Conn) -> None:
     assert phase_row(conn) == ("dual_write", 2)
 
 
+def test_several_starts_walk_together(db: Database, conn: Conn) -> None:
+    """Processes that start with one environment reach its phase together, each step made once; without `follow` not."""
+    outcomes: list[int] = []
+
+    def start() -> None:
+        with db.connect() as own:
+            outcomes.append(len(run(control.walk(ORDER, "dual_read", follow=True), own)))
+
+    with StandIn(db.address, "farm"):
+        threads = [threading.Thread(target=start) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+    assert len(outcomes) == 3
+    assert sum(outcomes) == 2
+    assert phase_row(conn) == ("dual_read", 3)
+
+
+def test_a_walk_stops_when_somebody_else_moves_the_store(db: Database, conn: Conn) -> None:
+    """An operator's walk does not fight another's: it ends with what it found."""
+
+    def disturb(note: Note) -> None:
+        if note.move is not None and note.move.wanted == "dual_write":
+            with db.connect() as other:
+                drive(change_phase(ORDER, MOVES["legacy", "dual_write"], 1), other)
+
+    with pytest.raises(PhaseMoved, match="found dual_write at epoch 2") as caught:
+        run(control.advance(ORDER, "dual_read"), conn, disturb)
+    assert caught.value.exit_code == 3
+
+
 def test_requests_need_a_running_member(db: Database, conn: Conn) -> None:
     """Without a member, or with one that does not answer, a request fails by name and is withdrawn."""
     with pytest.raises(RequestUnanswered, match="no member of farm is running"):

@@ -64,7 +64,7 @@ def _database_failed(failure: psycopg.Error, as_json: bool) -> int:
     known: OutliveError
     if isinstance(failure, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
         known = NoControl(address="this database")
-    elif isinstance(failure, psycopg.OperationalError):
+    elif isinstance(failure, psycopg.OperationalError) and (failure.sqlstate or "08").startswith(("08", "57P")):
         known = Unreachable(address="the address in use", reason=reason)
     else:
         output.fail_with(type(failure).__name__, reason, "outlive doctor", {"sqlstate": failure.sqlstate}, as_json)

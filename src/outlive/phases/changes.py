@@ -82,10 +82,7 @@ def change_phase(order: Order, move: Move, epoch: int) -> Step[Changed]:
     """
     (current_epoch,) = (yield Ask(LOCK_SERVICE, (order.service,)))[0]
     figures = yield from figures_for(order)
-    if (figures.phase, figures.epoch) != (move.current, epoch):
-        raise PhaseMoved(
-            store=order.name, expected=move.current, epoch=epoch, found=figures.phase, found_epoch=figures.epoch
-        )
+    check_current(figures, move, epoch)
     _check_acknowledged(figures)
     gates = gates_of(move, figures, order.skip)
     if closed(gates) and not order.force:
@@ -96,6 +93,19 @@ def change_phase(order: Order, move: Move, epoch: int) -> Step[Changed]:
     yield Ask(CHANGE_PHASE, (*row, order.service, order.store))
     yield from _log_change(order, changed)
     return changed
+
+
+def check_current(figures: Figures, move: Move, epoch: int) -> None:
+    """Raises PhaseMoved when the store does not stand where `move` begins, at `epoch`."""
+    if (figures.phase, figures.epoch) != (move.current, epoch):
+        raise PhaseMoved(
+            store=f"{figures.service}/{figures.store}",
+            expected=move.current,
+            epoch=epoch,
+            found=figures.phase,
+            found_epoch=figures.epoch,
+            reason="somebody else changed it meanwhile",
+        )
 
 
 def figures_for(order: Order) -> Step[Figures]:

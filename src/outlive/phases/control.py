@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from outlive.errors import NotAcknowledged, PhaseRefused, RequestUnanswered
+from outlive.errors import NotAcknowledged, PhaseMoved, PhaseRefused, RequestUnanswered
 from outlive.phases import requests
-from outlive.phases.changes import Changed, Order, change_phase, figures_for, refusal, write_off
+from outlive.phases.changes import Changed, Order, change_phase, check_current, figures_for, refusal, write_off
 from outlive.phases.figures import Figures, Limits
 from outlive.phases.flow import Flow, Note, Pause, Tell, run, run_async
 from outlive.phases.gates import Gate, closed, gates_of
@@ -88,15 +88,24 @@ def rollback(order: Order, to: Phase = DEFAULT_ROLLBACK) -> Flow[list[Changed]]:
     return (yield from walk(order, target_of(figures, to, forward=False)))
 
 
-def walk(order: Order, wanted: Phase) -> Flow[list[Changed]]:
-    """The changes that took the store to `wanted`, in whichever direction; each is acknowledged before the next."""
+def walk(order: Order, wanted: Phase, *, follow: bool = False) -> Flow[list[Changed]]:
+    """The changes that took the store to `wanted`, in whichever direction; each is acknowledged before the next.
+
+    When somebody else changes the phase meanwhile it raises PhaseMoved, or, with `follow`, goes on from there: several
+    processes that start with one environment walk together.
+    """
     if order.force and not order.reason.strip():
         raise PhaseRefused(store=order.name, reason="to force a phase change needs a reason (--reason TEXT)")
     figures = yield figures_for(order)
     yield from _acknowledged(order, figures.phase, figures.epoch)
     done: list[Changed] = []
     for move in plan_walk(figures.phase, wanted):
-        done += [(yield from _one(order, move))]
+        try:
+            done += [(yield from _one(order, move))]
+        except PhaseMoved:
+            if not follow:
+                raise
+            return done + (yield from walk(order, wanted, follow=True))
     return done
 
 
@@ -165,6 +174,7 @@ def _ready(order: Order, move: Move) -> Flow[Figures]:
     ends: float = (yield Pause()) + order.wait_s
     while True:
         figures: Figures = yield figures_for(order)
+        check_current(figures, move, figures.epoch)
         gates = gates_of(move, figures, order.skip)
         shut = closed(gates)
         remedies = {gate.remedy for gate in shut}
