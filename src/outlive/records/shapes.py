@@ -211,6 +211,8 @@ class PydanticShape(Shape):
 
     @staticmethod
     def _default(attribute: Any) -> Any:
+        if attribute.default_factory is not None:
+            return attribute.default_factory()
         value = attribute.get_default()
         return MISSING if type(value).__name__ == "PydanticUndefinedType" else value
 
