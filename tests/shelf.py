@@ -17,7 +17,7 @@ from outlive.stores.repository import DELETED
 
 
 class Shelf:
-    """Backing of a repository. `by_sql` says who answers; in that mode `changes` are what the unit has not committed."""
+    """Backing of a repository. `by_sql` says who answers; `changes` are then what the unit has not committed."""
 
     def __init__(self, table: StoreTable, db: Database, key_of: Callable[[Any], Hashable]) -> None:
         self.name = "shelf"
@@ -55,21 +55,27 @@ class Shelf:
         return sql.Identifier(str(self.table.table.schema), self.table.table.name)
 
     def reads_sql(self) -> bool:
+        """Whether SQL answers."""
         return self.by_sql
 
     def image_get(self, key: Hashable) -> Any:
+        """The live record, or ABSENT."""
         return self.image.get(key, ABSENT)
 
     def image_items(self) -> Iterable[tuple[Hashable, Any]]:
+        """Live records in insertion order."""
         return self.image.items()
 
     def unit_changes(self) -> dict[Hashable, Any]:
+        """What the open unit has not committed."""
         return self.changes
 
     def unit_put(self, key: Hashable, record: Any, insert: bool) -> None:
+        """Adds or replaces a record."""
         (self.changes if self.by_sql else self.image)[key] = record
 
     def unit_patch(self, key: Hashable, fields: dict[str, Any]) -> None:
+        """Sets fields of a record."""
         current = self.changes.get(key) if self.by_sql else self.image[key]
         if current is None:
             current = self.stored(key)
@@ -78,6 +84,7 @@ class Shelf:
         self.unit_put(key, self.record_type.record(document), insert=False)
 
     def unit_delete(self, key: Hashable) -> None:
+        """Removes a record."""
         if self.by_sql:
             self.changes[key] = DELETED
         else:
@@ -88,16 +95,21 @@ class Shelf:
         return self.image[key]
 
     def session(self) -> AbstractContextManager[psycopg.Connection[Any]]:
+        """A pooled connection."""
         return self.db.session()
 
     def asession(self) -> AbstractAsyncContextManager[psycopg.AsyncConnection[Any]]:
+        """A pooled asyncio connection."""
         return self.db.asession()
 
     def observe_query(self, seconds: float) -> None:
+        """Notes how long an answer took."""
         self.seconds.append(seconds)
 
     def settle(self) -> None:
+        """Counts the blocking waits."""
         self.settled += 1
 
     async def asettle(self) -> None:
+        """Counts the waits."""
         self.settled += 1

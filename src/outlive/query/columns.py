@@ -63,7 +63,8 @@ class Column:
     `place` is the expression of its values. `domain` is how PostgreSQL compares them: a key of `conditions.CASTS`,
     `json`, or `opaque` for a type that SQL never compares. `kind` is the kind (see `values`) of what the record
     holds when the column alone gives it, None for json and opaque. `odd` is true for rows where the column decides
-    nothing, `loose` for rows where it holds an equal value at most, not the very one. Both are never null.
+    nothing, `loose` for rows where it holds an equal value at most, not the very one. Both are never null. `number` is
+    the type that stored numbers are read as, None for "int if whole, else float".
     """
 
     field: str
@@ -72,6 +73,7 @@ class Column:
     kind: str | None
     odd: Piece
     loose: Piece
+    number: type | None = None
 
     def compares(self, value: Any) -> bool:
         """Whether a record's value has the kind of the column's own values, or is None."""
@@ -115,19 +117,19 @@ class Columns:
 
     def _typed(self, field: str, stored: _Stored) -> Column:
         place = build("{}", sql.Identifier(stored.name))
-        domain, kind = self._domain(field, stored)
-        loose = self._kept(field, is_key=stored is self._source.key_column)
-        return Column(field, place, domain, kind, self._odd(field, stored, place, domain, loose), loose)
-
-    def _domain(self, field: str, stored: _Stored) -> tuple[str, str | None]:
         declared = self._source.record_type.fields.get(field)
         hint = None if declared is None else self._hint(declared.annotation)
+        domain, kind = self._domain(stored, hint)
+        loose = self._kept(field, is_key=stored is self._source.key_column)
+        odd = self._odd(field, stored, place, domain, loose)
+        return Column(field, place, domain, kind, odd, loose, _read_as(domain, hint))
+
+    def _domain(self, stored: _Stored, hint: Any) -> tuple[str, str | None]:
         cast = stored.converter.cast
         if cast in NUMBERS:
             return (NUMBERS[cast], "number") if hint is not str else ("opaque", None)
-        if cast == "text" and isinstance(
-            self._source.table.columns[stored.name].type, sqlalchemy.Enum | sqlalchemy.CHAR
-        ):
+        kind = self._source.table.columns[stored.name].type
+        if cast == "text" and isinstance(kind, sqlalchemy.Enum | sqlalchemy.CHAR):
             return "opaque", None
         return _DOMAINS.get((cast, hint)) or _DOMAINS.get((cast, None)) or ("opaque", None)
 
@@ -149,6 +151,12 @@ class Columns:
         if domain == "instant":
             return build("{} AND ({} ->> {}::text) !~ {}::text", loose, sql.Identifier(EXTRA), field, AWARE)
         return loose
+
+
+def _read_as(domain: str, hint: Any) -> type | None:
+    if hint in {float, Decimal}:
+        return hint if domain != "boolean" else None
+    return float if hint not in {int, bool} and domain in {"numeric", "float"} else None
 
 
 # (cast, class of the record's values) -> (domain, kind). None stands for every class that has no line of its own.

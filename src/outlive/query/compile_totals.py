@@ -47,7 +47,10 @@ def add_rows(
     peek: Peek[R],
     summed: type | None,
 ) -> Any:
-    """The total that the statement's rows come to. `read` gives a row's (record, position); `summed`: `summed_type`."""
+    """The total that the statement's rows come to. Raises BadQuery.
+
+    `read` gives a row's (record, position); `summed` is the summed column's `number`.
+    """
     tally = Tally(asked)
     passes = record_check(filters, peek)
     for row in rows:
@@ -65,13 +68,6 @@ def add_rows(
             group.total = EXACT.add(group.total, Decimal(amount))
             group.types.add(summed or (int if whole else float))
     return tally.answer()
-
-
-def summed_type(at: Compiler, asked: Total) -> type | None:
-    """The type of every number that PostgreSQL adds up, or None if it is int for whole numbers and else float."""
-    if asked.name not in {"sum", "avg"} or asked.declared in {float, Decimal}:
-        return asked.declared
-    return float if at.column(asked.field).domain == "float" and asked.declared is None else None
 
 
 def _feasible(at: Compiler, asked: Total) -> bool:
