@@ -87,6 +87,25 @@ def test_a_role_called_outlive_does_not_work_in_the_control_schema(db: Database)
             conn.execute("DROP ROLE outlive")
 
 
+def test_a_session_that_cannot_be_set_up_leaves_no_connection(db: Database) -> None:
+    """When the server refuses the set-up, both drivers raise Unreachable with its words and close what they opened."""
+    with db.session() as conn:
+        conn.execute("CREATE ROLE setup_guest LOGIN PASSWORD 'x'")
+        conn.execute("REVOKE EXECUTE ON FUNCTION pg_catalog.set_config FROM public")
+    guest = Database(Address({**db.address.options, "user": "setup_guest", "password": "x"}))
+    try:
+        with pytest.raises(Unreachable, match="permission denied"):
+            guest.connect()
+        with pytest.raises(Unreachable, match="permission denied"):
+            asyncio.run(guest.connect_async())
+        with db.session() as conn:
+            mine = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'setup_guest' AND state = 'idle'"
+            assert conn.execute(mine).fetchone() == (0,)
+    finally:
+        with db.session() as conn:
+            conn.execute("DROP ROLE setup_guest")
+
+
 def test_capabilities_are_read_once(db: Database) -> None:
     """Version, role and limits of the server are known."""
     found = db.capabilities()

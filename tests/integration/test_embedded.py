@@ -333,6 +333,13 @@ def test_a_path_with_blanks_and_other_scripts_works_and_one_for_the_shell_is_ref
         EmbeddedServer(tmp_path / "a$(touch b)").start()
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """A file where the folder should be gives Unreachable with the path."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unreachable, match="file"):
+        EmbeddedServer(tmp_path / "file").start()
+
+
 def test_a_taken_port_is_left_to_its_owner(home: Path) -> None:
     """When another program took the port meanwhile, start() uses a new one."""
     server = EmbeddedServer(home)

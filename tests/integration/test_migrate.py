@@ -519,13 +519,26 @@ def test_a_given_table_is_checked_and_never_made(db: Database) -> None:
 
 
 def test_what_postgresql_refuses_to_make_is_named(db: Database) -> None:
-    """A type that the server does not know becomes SchemaMismatch with its words, and nothing is left half made."""
+    """A type that the server does not know becomes MigrationFailed with its words, and nothing is left half made."""
     from sqlalchemy.dialects.postgresql import DOMAIN
 
     strange = Store("s", key(), sa.Column("place", DOMAIN("geography", sa.Text, create_type=False)))
-    with pytest.raises(SchemaMismatch, match="geography"):
+    with pytest.raises(MigrationFailed, match=r"s\.items: .*geography"):
         ensure_derived(db, [strange])
     assert one(db, "SELECT to_regnamespace('s')") is None
+
+
+def test_a_busy_table_ends_the_wait_for_a_new_column(db: Database) -> None:
+    """lock_timeout holds for derived tables too; tried again later the column is added."""
+    ensure_derived(db, [Store("s", key())])
+    wider = Store("s", key(), sa.Column("n", sa.BigInteger))
+    hurried = Database(db.address, Settings(lock_timeout_s=0.2))
+    with db.session() as busy, busy.transaction():
+        busy.execute("SELECT * FROM s.items")
+        with pytest.raises(MigrationFailed, match=r"s\.items\.n: .*lock timeout"):
+            ensure_derived(hurried, [wider])
+    assert ensure_derived(hurried, [wider])
+    hurried.dispose()
 
 
 def test_five_processes_make_derived_tables_once(db: Database) -> None:

@@ -6,6 +6,8 @@ import pickle
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
 from outlive.errors import BadAddress, BadSetting
@@ -183,6 +185,17 @@ def test_an_address_is_shown_without_secrets_and_survives_its_own_url(text: str)
     assert Address.parse(address.libpq_url()) == address == pickle.loads(pickle.dumps(address))  # noqa: S301
     assert SECRET not in address.scrub(f"FATAL: {address.options['password']}")
     assert SECRET not in str(address.url())
+
+
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=20)
+
+
+@given(user=TEXT, password=TEXT, name=TEXT)
+def test_any_user_password_and_name_survive_the_url(user: str, password: str, name: str) -> None:
+    """What an address holds comes back from its own URL and from libpq's form, whatever the characters."""
+    address = Address({"user": user, "password": password, "host": "h", "dbname": name})
+    assert Address.parse(address.libpq_url()) == address
+    assert Address.parse(address.conninfo()) == address
 
 
 @pytest.mark.parametrize("mode", SSL_MODES)

@@ -17,7 +17,7 @@ from psycopg import sql
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateSchema, CreateTable
 
-from outlive.errors import SchemaMismatch
+from outlive.errors import MigrationFailed, SchemaMismatch
 from outlive.postgres.connect import Connection, Database
 from outlive.postgres.lock import migration_lock
 
@@ -53,7 +53,8 @@ def ensure_derived(db: Database, tables: Sequence[HasTable]) -> bool:
     """True when a schema, table or column had to be made for `tables`; their rows are left alone.
 
     Everything is made in one transaction under the migration lock; when nothing is absent no lock is taken. Raises
-    SchemaMismatch naming table and column when an existing one does not fit, Unavailable, Unreachable, BadSetting.
+    SchemaMismatch naming table and column when an existing one does not fit, MigrationFailed when PostgreSQL refuses
+    to make one, Unavailable, Unreachable, BadSetting.
     """
     wanted = [store.table for store in tables]
     with db.session() as conn:
@@ -110,7 +111,7 @@ def _execute(conn: Connection, table: str, column: str, statement: str) -> None:
         conn.execute(sql.SQL(statement))
     except psycopg.Error as failure:
         reason = failure.diag.message_primary or type(failure).__name__
-        raise SchemaMismatch(table=table, column=column, reason=reason) from failure
+        raise MigrationFailed(what=table if column == "*" else f"{table}.{column}", reason=reason) from failure
 
 
 def _check_columns(conn: Connection, found: _Found, table: sqlalchemy.Table) -> None:

@@ -110,10 +110,13 @@ class EmbeddedServer:
         self.stop()
 
     def _prepare(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        ignore = self.home / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            ignore = self.home / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
+        except OSError as failure:
+            raise Unreachable(address=f"embedded in {self.home}", reason=str(failure)) from failure
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -10,9 +10,9 @@ depends_on = None
 
 def upgrade() -> None:
     """Adds ${message}."""
-    ${upgrades if upgrades else "op.execute(UP)"}
+    ${upgrades if upgrades else "pass"}
 
 
 def downgrade() -> None:
     """Takes ${message} away."""
-    ${downgrades if downgrades else "op.execute(DOWN)"}
+    ${downgrades if downgrades else "pass"}
