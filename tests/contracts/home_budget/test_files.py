@@ -35,8 +35,8 @@ def odd_day(client: httpx.Client, noun: str) -> None:
     """What only a file takes."""
     create(client, noun, date="the day before", amount=1e22)
     patch(client, noun, 1, "date", None).raise_for_status()
-    patch(client, noun, 2, "amount", "much").raise_for_status()
-    patch(client, noun, 3, "category", 7.5).raise_for_status()
+    patch(client, noun, 3, "amount", "much").raise_for_status()
+    patch(client, noun, 4, "category", 7.5).raise_for_status()
 
 
 def test_the_reference_is_plain_json(tmp_path: Path) -> None:
@@ -67,18 +67,9 @@ def test_legacy_writes_each_change_at_once(start: Start, tmp_path: Path) -> None
 @WITH_FILES
 def test_a_file_keeps_the_form_it_was_found_in(start: Start, tmp_path: Path) -> None:
     """Unescaped text, key order, extra fields and the final newline stay as they were found."""
-    rows = [
-        {"id": 5, "notes": "שלום 🛒", "amount": 7, "account": "Cash", "category": "Food", "date": "2026-01-02"},
-        {
-            "id": 2,
-            "date": "2026-01-01",
-            "category": "x",
-            "amount": 1.5,
-            "account": "y",
-            "currency": "₪",
-            "tags": ["a", {}],
-        },
-    ]
+    first = {"id": 5, "notes": "שלום 🛒", "amount": 7, "account": "Cash", "category": "Food", "date": "2026-01-02"}
+    second = {"id": 2, "date": "2026-01-01", "category": "x", "amount": 1.5, "account": "y", "tags": ["a", {}]}
+    rows = [{**row, "currency": "₪"} for row in (first, second)]
     folder = tmp_path / "0" / "data"
     folder.mkdir(parents=True)
     (folder / "expenses.json").write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
