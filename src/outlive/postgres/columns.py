@@ -25,7 +25,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from outlive.records import Json, canonical_text
-from outlive.records.codec import strip, tag_of
+from outlive.records.codec import tag_of
+from outlive.records.places import strip
 from outlive.records.scalars import decode_bytes, decode_datetime, decode_time, encode_any_float, encode_bytes
 
 # PostgreSQL's limit for one jsonb string; taken for every value, so that no single value blocks a batch.

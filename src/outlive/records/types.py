@@ -17,24 +17,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from outlive.errors import Unholdable
-from outlive.records.codec import (
-    ABSENT,
-    GENERIC,
-    LOOSE,
-    UNSET,
-    ObjectCodec,
-    Place,
-    class_path,
-    codec_of,
-    decode_any,
-    encode_any,
-    field_name,
-    find_class,
-    key_of_field,
-    place_of,
-    strip,
-    under,
-)
+from outlive.records.classes import class_path, find_class
+from outlive.records.codec import GENERIC, Place, decode_any, encode_any, field_name, key_of_field, under
+from outlive.records.objects import ABSENT, LOOSE, UNSET, ObjectCodec, codec_of
+from outlive.records.places import place_of, strip
 from outlive.records.scalars import encode_any_float, unholdable
 from outlive.records.shapes import Shape, class_hints, shape_of
 from outlive.records.wire import MISSING, Document, Json
