@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from outlive.errors import SchemaMismatch
-from outlive.postgres.columns import Converter, column_hint, converter_for, derived_type
+from outlive.postgres.columns import column_hint, converter_for, derived_type
+from outlive.postgres.converters import Converter
 from outlive.records import FieldType, RecordType
 
 VERSION, POSITION, EXTRA = "outlive_version", "outlive_position", "outlive_extra"

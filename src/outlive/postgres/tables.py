@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from outlive.errors import Unholdable
-from outlive.postgres.columns import (
+from outlive.postgres.converters import (
     MAX_KEY_BYTES,
     Forth,
     OutOfDomain,
