@@ -48,6 +48,7 @@ class StandIn:
         self.result: dict[str, Any] = {}
         self.refill_ms = 12.0
         self.acknowledges = True
+        self.stays_in: str | None = None
         self.answers = True
         self.served: list[str] = []
         self.phases: list[str] = []
@@ -90,8 +91,10 @@ class StandIn:
             self._stop.wait(0.02)
 
     def _beat(self) -> None:
-        rows = self._conn.execute("SELECT phase FROM outlive.phase WHERE service = %s", (self.service,)).fetchall()
-        self.own["phase"] = rows[0][0]
+        query = "SELECT p.phase, s.epoch FROM outlive.phase AS p JOIN outlive.service AS s USING (service)"
+        rows = self._conn.execute(f"{query} WHERE service = %s", (self.service,)).fetchall()
+        stays = self.stays_in is not None and rows[0][0] != self.stays_in
+        self.own["phase"] = self.stays_in if stays else rows[0][0]
         if self.phases[-1:] != [rows[0][0]]:
             self.phases.append(rows[0][0])
         if rows[0][0] == "dual_write":
@@ -101,9 +104,8 @@ class StandIn:
             )
         self._conn.execute(
             "UPDATE outlive.member SET seen_at = now(), report = %s,"
-            " epoch = CASE WHEN %s THEN (SELECT epoch FROM outlive.service WHERE service = %s) ELSE epoch END"
-            " WHERE id = %s",
-            (Jsonb(self._reported()), self.acknowledges, self.service, self.id),
+            " epoch = CASE WHEN %s THEN %s ELSE epoch END WHERE id = %s",
+            (Jsonb(self._reported()), self.acknowledges and not stays, rows[0][1], self.id),
         )
 
     def _serve(self) -> None:

@@ -448,7 +448,7 @@ def test_the_embedded_server_of_the_folder_is_started(
     assert run(["migrate"]) == 0
     assert run(["doctor"]) == 0
     assert "the embedded server's own" in capsys.readouterr().out
-    assert EmbeddedServer(home).address is None
+    wait_until(lambda: EmbeddedServer(home).address is None)
 
 
 def test_a_terminal_gets_a_drawn_table(conn: Conn, database_url: str) -> None:

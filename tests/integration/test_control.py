@@ -19,7 +19,7 @@ from outlive.phases.control import Limits, Note, Order, run, run_async
 from outlive.phases.machine import MOVES
 from outlive.postgres.connect import Database
 from outlive.postgres.drive import drive
-from tests.integration.stand_in import StandIn, moment, plant
+from tests.integration.stand_in import StandIn, moment, plant, wait_until
 
 Conn = psycopg.Connection[Any]
 ORDER = Order(service="farm", store="tasks", actor="test", wait_s=5.0, poll_s=0.01)
@@ -143,6 +143,37 @@ def test_unlanded_changes_refuse_until_they_are_settled(db: Database, conn: Conn
     assert [event.kind for event in drive(control.read_events("farm", None, 10), conn)].count("settle") == 1
 
 
+def test_gates_are_judged_again_in_the_change_itself(db: Database, conn: Conn) -> None:
+    """A gate that closed after it was looked at refuses the change inside its own transaction."""
+    run(control.advance(ORDER), conn)
+    with pytest.raises(GateClosed):
+        drive(change_phase(ORDER, MOVES["dual_write", "dual_read"], 2), conn)
+    assert phase_row(conn) == ("dual_write", 2)
+    assert conn.execute("SELECT epoch FROM outlive.service").fetchone() == (2,)
+
+
+def test_a_flow_hears_of_failures_under_both_drivers(db: Database, conn: Conn) -> None:
+    """What a step raises arrives in the flow, which may go on; what it does not handle reaches the caller."""
+
+    def flow() -> control.Flow[str]:
+        try:
+            yield control.read_figures("farm", "nothing")
+        except UnknownStore:
+            yield Note("handled")
+        return "went on"
+
+    async def go() -> str:
+        aconn = await db.connect_async()
+        try:
+            with pytest.raises(UnknownStore):
+                await run_async(control.rehearse(replace(ORDER, store="nothing")), aconn)
+            return await run_async(flow(), aconn)
+        finally:
+            await aconn.close()
+
+    assert run(flow(), conn) == asyncio.run(go()) == "went on"
+
+
 def test_force_needs_a_reason_and_is_logged(db: Database, conn: Conn) -> None:
     """--force passes closed gates only with a reason; the log says that it was forced and which gates were closed."""
     with StandIn(db.address, "farm") as member:
@@ -190,6 +221,22 @@ def test_a_change_waits_for_every_live_member(db: Database, conn: Conn) -> None:
         member.acknowledges = True
         run(control.advance(ORDER), conn)
     assert phase_row(conn) == ("dual_read", 3)
+
+
+def test_a_change_that_a_member_cannot_make_can_be_taken_back(db: Database, conn: Conn) -> None:
+    """When a member cannot enter a phase, its words are shown, and rollback leads everybody back to where it stayed."""
+    with StandIn(db.address, "farm") as stuck, StandIn(db.address, "farm") as other:
+        stuck.stays_in = "legacy"
+        stuck.own["backfill"] = {"done": False, "error": "another process holds the file"}
+        with pytest.raises(NotAcknowledged) as caught:
+            run(control.advance(replace(ORDER, wait_s=0.3)), conn)
+        assert caught.value.reason == "another process holds the file"
+        with pytest.raises(NotAcknowledged):
+            run(control.advance(replace(ORDER, wait_s=0.3), "dual_read"), conn)
+        back = replace(ORDER, force=True, reason="take it back")
+        assert [change.epoch for change in run(control.rollback(back, "legacy"), conn)] == [3]
+        wait_until(lambda: other.phases[-1] == "legacy")
+    assert phase_row(conn) == ("legacy", 3)
 
 
 def test_a_silent_member_blocks_until_it_is_written_off(db: Database, conn: Conn) -> None:

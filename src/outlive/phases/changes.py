@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from outlive.errors import GateClosed, NotAcknowledged, PhaseMoved, UnknownStore
-from outlive.phases.figures import Figures, Limits
+from outlive.phases.figures import Figures, Limits, Member
 from outlive.phases.gates import Gate, closed, gates_of
 from outlive.phases.ledger import log_event
 from outlive.phases.machine import Move
@@ -77,13 +77,15 @@ class Changed:
 def change_phase(order: Order, move: Move, epoch: int) -> Step[Changed]:
     """The change of `order`'s store by one `move`, compare-and-set on phase and `epoch`.
 
-    Raises PhaseMoved when the row differs, NotAcknowledged when a member has not reached the last change (not even
-    `force` passes that: members are never more than a phase apart), GateClosed when a gate does not hold.
+    Raises PhaseMoved when the row differs, NotAcknowledged when a member is in the way (see `late_members`; not even
+    `force` passes that), GateClosed when a gate does not hold.
     """
     (current_epoch,) = (yield Ask(LOCK_SERVICE, (order.service,)))[0]
     figures = yield from figures_for(order)
     check_current(figures, move, epoch)
-    _check_acknowledged(figures)
+    late = late_members(figures, move)
+    if late:
+        raise unacknowledged(figures, late)
     gates = gates_of(move, figures, order.skip)
     if closed(gates) and not order.force:
         raise refusal(figures, gates)
@@ -143,16 +145,26 @@ def write_off(member: int, actor: str, reason: str) -> Step[str]:
     return str(service)
 
 
-def _check_acknowledged(figures: Figures) -> None:
-    late = [member for member in (*figures.live, *figures.lapsed) if member.epoch < figures.epoch]
-    if late:
-        raise NotAcknowledged(
-            store=f"{figures.service}/{figures.store}",
-            phase=figures.phase,
-            epoch=figures.epoch,
-            members=", ".join(member.name for member in late),
-            reason="a phase change waits for the one before it",
-        )
+def late_members(figures: Figures, move: Move) -> list[Member]:
+    """The members that `move` would leave more than a phase behind (I6): those short of the store's last change.
+
+    Going back, a member that has not made the last change yet, or has and did not say so, is no hindrance while it
+    reports one of the two phases of `move`: a change that a member cannot make can always be taken back.
+    """
+    short = [member for member in (*figures.live, *figures.lapsed) if member.epoch < figures.epoch]
+    return [member for member in short if move.forward or member.phase not in (move.current, move.wanted)]
+
+
+def unacknowledged(figures: Figures, late: list[Member]) -> NotAcknowledged:
+    """The error that names the members `late`, with their own words where they are in trouble."""
+    troubles = "; ".join(member.trouble for member in late if member.trouble)
+    return NotAcknowledged(
+        store=f"{figures.service}/{figures.store}",
+        phase=figures.phase,
+        epoch=figures.epoch,
+        members=", ".join(member.name for member in late),
+        reason=troubles or "they have not said that they switched",
+    )
 
 
 def _log_change(order: Order, changed: Changed) -> Step[None]:

@@ -11,15 +11,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from outlive.errors import NotAcknowledged, PhaseMoved, PhaseRefused, RequestUnanswered
+from outlive.errors import PhaseMoved, PhaseRefused, RequestUnanswered
 from outlive.phases import requests
-from outlive.phases.changes import Changed, Order, change_phase, check_current, figures_for, refusal, write_off
+from outlive.phases.changes import (
+    Changed,
+    Order,
+    change_phase,
+    check_current,
+    figures_for,
+    late_members,
+    refusal,
+    unacknowledged,
+    write_off,
+)
 from outlive.phases.figures import Figures, Limits
 from outlive.phases.flow import Flow, Note, Pause, Tell, run, run_async
 from outlive.phases.gates import Gate, closed, gates_of
 from outlive.phases.ledger import log_event, read_events, read_unlanded, settle
 from outlive.phases.machine import DEFAULT_ROLLBACK, Move, Phase, next_phase, plan_walk, rank
-from outlive.phases.reading import StoreName, read_figures, read_members, read_stores
+from outlive.phases.reading import StoreName, read_figures, read_stores
 from outlive.phases.requests import Answer, Verification
 
 __all__ = [
@@ -36,7 +46,6 @@ __all__ = [
     "preview",
     "read_events",
     "read_figures",
-    "read_members",
     "read_stores",
     "read_unlanded",
     "rehearse",
@@ -97,9 +106,10 @@ def walk(order: Order, wanted: Phase, *, follow: bool = False) -> Flow[list[Chan
     if order.force and not order.reason.strip():
         raise PhaseRefused(store=order.name, reason="to force a phase change needs a reason (--reason TEXT)")
     figures = yield figures_for(order)
-    yield from _acknowledged(order, figures.phase, figures.epoch)
+    moves = plan_walk(figures.phase, wanted)
+    yield from _acknowledged(order, moves[0] if moves else None)
     done: list[Changed] = []
-    for move in plan_walk(figures.phase, wanted):
+    for move in moves:
         try:
             done += [(yield from _one(order, move))]
         except PhaseMoved:
@@ -164,7 +174,7 @@ def _one(order: Order, move: Move) -> Flow[Changed]:
             yield from _asked(order, kind, member=member.id)
     changed: Changed = yield change_phase(order, move, figures.epoch)
     yield Note(f"{order.name}: {move} at epoch {changed.epoch}")
-    yield from _acknowledged(order, move.wanted, changed.epoch)
+    yield from _acknowledged(order)
     return changed
 
 
@@ -234,16 +244,18 @@ def _answered(order: Order, kind: str, number: int) -> Flow[Answer]:
         now = yield Pause(order.poll_s)
 
 
-def _acknowledged(order: Order, phase: Phase, epoch: int) -> Flow[None]:
-    """Returns once every live member acknowledged `epoch`. Raises NotAcknowledged after the order's waiting time."""
+def _acknowledged(order: Order, move: Move | None = None) -> Flow[None]:
+    """Returns once every live member made the store's last change, or none is in the way of `move` if one is given.
+
+    Raises NotAcknowledged after the order's waiting time.
+    """
     ends: float = (yield Pause()) + order.wait_s
     while True:
-        members = yield read_members(order.service)
-        late = [member for member in members if member.live and member.epoch < epoch]
+        figures: Figures = yield figures_for(order)
+        late = late_members(figures, move) if move else [m for m in figures.live if m.epoch < figures.epoch]
         if not late:
             return
         names = ", ".join(member.name for member in late)
+        yield Note(f"waiting for {names} to reach epoch {figures.epoch}", passing=True)
         if (yield Pause(order.poll_s)) > ends:
-            reason = f"not acknowledged within {order.wait_s:.0f} s"
-            raise NotAcknowledged(store=order.name, phase=phase, epoch=epoch, members=names, reason=reason)
-        yield Note(f"waiting for {names} to reach epoch {epoch}", passing=True)
+            raise unacknowledged(figures, late)

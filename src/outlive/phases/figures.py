@@ -71,6 +71,11 @@ class Member:
         return not (self.live or self.left or self.written_off)
 
     @property
+    def trouble(self) -> str | None:
+        """Why the member could not switch or copy, in its own words."""
+        return self.backfill.get("error")
+
+    @property
     def name(self) -> str:
         """How the member is named to people."""
         return f"member {self.id} ({self.host}:{self.pid})"

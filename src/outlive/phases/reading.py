@@ -104,13 +104,7 @@ def read_figures(
     )
 
 
-def read_members(service: str) -> Step[list[Member]]:
-    """The members of a service that have neither left nor been written off."""
-    rows = yield Ask(MEMBERS, (service, datetime.max.replace(tzinfo=UTC)))
-    return [_member(row, None) for row in rows]
-
-
-def _member(row: Row, store: str | None) -> Member:
+def _member(row: Row, store: str) -> Member:
     id_, host, pid, epoch, report, left, written_off, seen_age_s, live = row
     own = _table(_table(report.get("stores")).get(store))
     return Member(

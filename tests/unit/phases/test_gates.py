@@ -59,6 +59,7 @@ CLOSED = [
     ("backfill", replace(GOOD, backfill=None, members=()), "start the service", None),
     ("backfill", replace(GOOD, backfill={"done": False, "copied": 3}), "still running", "wait"),
     ("backfill", with_member(backfill={"done": False, "copied": 1, "total": 2}), "still running", "wait"),
+    ("backfill", with_member(backfill={"done": False, "error": "choose"}), "member 1 (h:2): choose", None),
     ("members", with_member(epoch=4), "stands at epoch 4 of 5", "wait"),
     ("members", with_member(journal_units=2), "2 units in its journal", "wait"),
     ("members", with_member(live=False, seen_age_s=30.0), "silent for 30 s", None),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from outlive.cli import output, session
 from outlive.cli.options import AsJson, DryRun
-from outlive.postgres.migrate import control_revision, migration_sql, upgrade_control
 
 NAME = "migrate"
 
@@ -14,6 +13,8 @@ def command(dry_run: DryRun = False, json: AsJson = False) -> None:
 
     --dry-run prints the SQL. Of several at once one migrates and the rest wait.
     """
+    from outlive.postgres.migrate import control_revision, migration_sql, upgrade_control  # slow to import
+
     if dry_run:
         text = migration_sql()
         output.document({"dry_run": True, "sql": text}) if json else print(text, end="")

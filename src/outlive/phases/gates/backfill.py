@@ -11,12 +11,15 @@ from outlive.phases.gates.gate import Gate
 
 def backfill(figures: Figures) -> Gate:
     """Open when the row says done and no live member says that its own copy is unfinished."""
+    stuck = [f"{member.name}: {member.trouble}" for member in figures.live if member.trouble]
     behind = [member for member in figures.live if member.backfill and not member.backfill.get("done")]
     row = figures.backfill or {}
     done = bool(row.get("done")) and not behind
     progress = behind[0].backfill if behind and row.get("done") else row
-    why = "" if done else _why(figures, bool(behind or row))
-    return Gate("backfill", done, _figure(progress, done), "done", why, None if done or not figures.live else "wait")
+    if done:
+        return Gate("backfill", True, _figure(progress, done), "done")
+    why = "; ".join(stuck) or _why(figures, bool(behind or row))
+    return Gate("backfill", False, _figure(progress, done), "done", why, None if stuck or not figures.live else "wait")
 
 
 def _figure(progress: Mapping[str, Any], done: bool) -> str:
