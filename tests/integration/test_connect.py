@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import psycopg
@@ -217,6 +218,38 @@ def test_a_cancelled_task_gives_its_connection_back(own_db: Database) -> None:
         assert own_db.pool_use() == 0
 
     asyncio.run(scene())
+
+
+def test_tasks_cancelled_anywhere_lose_no_connection(db: Database, until: Callable[..., Any]) -> None:
+    """Cancelled while connecting, waiting, asking or giving back: every place in the pool is free again."""
+    random = Random(7)
+    mine = Database(db.address, Settings(service="cancelled", pool_size=2, max_overflow=1, pool_timeout_s=5))
+
+    async def ask() -> None:
+        async with mine.asession() as conn:
+            await conn.execute("SELECT pg_sleep(0.005)")
+
+    async def scene() -> None:
+        for _ in range(80):
+            tasks = [asyncio.create_task(ask()) for _ in range(5)]
+            await asyncio.sleep(random.uniform(0, 0.03))
+            for task in tasks:
+                task.cancel()
+            for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+                assert outcome is None or isinstance(outcome, asyncio.CancelledError)
+        for _ in range(200):
+            if mine.pool_use() == 0:
+                break
+            await asyncio.sleep(0.01)
+        assert mine.pool_use() == 0
+        await asyncio.gather(*(ask() for _ in range(9)))
+
+    asyncio.run(scene())
+    counted = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'outlive:cancelled'"
+    with db.session() as conn:
+        until(lambda: conn.execute(counted).fetchall()[0][0] <= mine.limit)
+        mine.dispose()
+        until(lambda: conn.execute(counted).fetchall()[0][0] == 0)
 
 
 def test_connections_are_checked_before_use_after_a_restart(own_server: EmbeddedServer, own_db: Database) -> None:

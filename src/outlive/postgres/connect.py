@@ -33,6 +33,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 AsyncConnection = psycopg.AsyncConnection[tuple[Any, ...]]
 PREPARE_AFTER = 5
 _FORGOTTEN: list[object] = []
+_OPENING: set[asyncio.Task[AsyncConnection]] = set()
 
 
 @dataclass
@@ -88,18 +89,18 @@ class Database:
         return self._connect(self.address, self._pooler)
 
     async def connect_async(self) -> AsyncConnection:
-        """A dedicated asyncio connection, which the caller closes. Raises Unreachable."""
-        conn: AsyncConnection | None = None
+        """A dedicated asyncio connection, which the caller closes. Raises Unreachable.
+
+        A caller that is cancelled meanwhile leaves no half-open connection: it is completed and closed behind it.
+        """
+        opening = asyncio.create_task(self._open_async())
+        _OPENING.add(opening)
+        opening.add_done_callback(_OPENING.discard)
         try:
-            conn = await psycopg.AsyncConnection.connect(**self._arguments(self.address, AsyncEchoCursor))
-            self._settle(conn, await drive_async(prepare_session(conn.info, self.settings, self._pooler), conn))
-        except BaseException as failure:
-            if conn is not None:
-                conn.pgconn.finish()
-            if isinstance(failure, (psycopg.Error, OSError)):
-                raise self._unreachable(self.address, failure) from failure
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_late)
             raise
-        return conn
 
     def connect_direct(self) -> Connection:
         """A dedicated connection whose session is its own, past any pooler.
@@ -181,6 +182,19 @@ class Database:
         _FORGOTTEN.append((self._engine, self._loops, self.server))
         self._lock = threading.Lock()
         self._engine, self._loops, self.server, self.waits = None, {}, None, 0
+
+    async def _open_async(self) -> AsyncConnection:
+        conn: AsyncConnection | None = None
+        try:
+            conn = await psycopg.AsyncConnection.connect(**self._arguments(self.address, AsyncEchoCursor))
+            self._settle(conn, await drive_async(prepare_session(conn.info, self.settings, self._pooler), conn))
+        except BaseException as failure:
+            if conn is not None:
+                conn.pgconn.finish()
+            if isinstance(failure, (psycopg.Error, OSError)):
+                raise self._unreachable(self.address, failure) from failure
+            raise
+        return conn
 
     def _connect(self, address: Address, pooler: bool | None) -> Connection:
         conn: Connection | None = None
@@ -287,3 +301,8 @@ def _finish(found: _LoopPool) -> None:
     for conn in list(found.connections):
         conn.pgconn.finish()
     found.engine.sync_engine.dispose(close=False)
+
+
+def _close_late(opening: asyncio.Task[AsyncConnection]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().pgconn.finish()
