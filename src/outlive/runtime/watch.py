@@ -165,8 +165,9 @@ class Watcher:
     def _follow(self) -> None:
         assert self.conn is not None
         service = self.service
-        rows = {row[0]: row for row in self.conn.execute(_ROWS, (service.service,)).fetchall()}
+        # The epoch first: a change between the two is then acknowledged by the next tick, never before its switch.
         epochs = self.conn.execute(_EPOCH, (service.service,)).fetchall()
+        rows = {row[0]: row for row in self.conn.execute(_ROWS, (service.service,)).fetchall()}
         in_place = True
         for name, store in service.stores.items():
             if name in rows:
