@@ -74,14 +74,19 @@ class Shelf:
         """Adds or replaces a record."""
         (self.changes if self.by_sql else self.image)[key] = record
 
-    def unit_patch(self, key: Hashable, fields: dict[str, Any]) -> None:
-        """Sets fields of a record."""
-        current = self.changes.get(key) if self.by_sql else self.image[key]
-        if current is None:
-            current = self.stored(key)
-        document = self.record_type.document(current)
+    def writes_image(self) -> bool:
+        """Whether writes go to the image; else to `changes`, as in phase database."""
+        return not self.by_sql
+
+    def unit_patch(self, key: Hashable, fields: dict[str, Any], base: Any = None) -> None:
+        """Sets fields of a record; `base` is its row as read."""
+        if self.writes_image():
+            for field, value in fields.items():
+                setattr(self.image[key], field, value)
+            return
+        document = self.record_type.document(self.changes[key]) if key in self.changes else base.document
         document.update({field: self.record_type.encode(field, value) for field, value in fields.items()})
-        self.unit_put(key, self.record_type.record(document), insert=False)
+        self.changes[key] = self.record_type.record(document)
 
     def unit_delete(self, key: Hashable) -> None:
         """Removes a record."""
@@ -89,10 +94,6 @@ class Shelf:
             self.changes[key] = DELETED
         else:
             del self.image[key]
-
-    def stored(self, key: Hashable) -> Any:
-        """The committed record of a key."""
-        return self.image[key]
 
     def session(self) -> AbstractContextManager[psycopg.Connection[Any]]:
         """A pooled connection."""
