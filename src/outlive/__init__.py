@@ -12,8 +12,8 @@ from outlive.runtime.declare import (
     json_file,
     log,
     mapping,
-    open,
-    set,
+    open,  # noqa: A004
+    set,  # noqa: A004
     unit,
 )
 from outlive.runtime.service import Service

@@ -378,7 +378,7 @@ class Committer:
             self._landed(units, outcome, seq)
 
     def _rejoin(self, units: list[Unit], tries: int) -> Generator[Action, Any, None]:
-        """The member's row is not ours any more: take a new number, then land; nothing was written under the old one."""
+        """The member's row is not ours any more: take a new number, then land; the old one wrote nothing."""
         log.warning("outlive: this process was fenced; joining again")
         self.member = None
         yield from self._reconnect()

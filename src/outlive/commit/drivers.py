@@ -89,7 +89,7 @@ class ThreadDriver:
             while True:
                 try:
                     result = self._perform(action)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001  the committer's logic decides what any error means
                     action = life.throw(error)
                 else:
                     action = life.send(result)
@@ -151,7 +151,7 @@ class LoopDriver:
             while True:
                 try:
                     result = await self._perform(action)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001  the committer's logic decides what any error means
                     action = life.throw(error)
                 else:
                     action = life.send(result)

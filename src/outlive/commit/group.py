@@ -138,7 +138,7 @@ WHERE id = %s AND epoch = %s AND NOT fenced AND applied = %s RETURNING id
 
 
 def begin(member: int, epoch: int, seq: int) -> Step[None]:
-    """The statement that every write transaction begins with. Raises Fenced if the row is not as this member left it."""
+    """What every write transaction begins with. Raises Fenced if the row is not as this member left it."""
     rows = yield Ask(_APPLY, (seq, member, epoch, seq - 1))
     if not rows:
         raise Fenced

@@ -54,7 +54,7 @@ class Units:
                 self._before_end()
                 for change in list(unit.changes.values()):
                     change.store.seal(change)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  whatever it is, it is the unit's outcome
                 unit.ended = True
                 unit.undo()
                 self.finish(unit, error)
@@ -196,7 +196,8 @@ class UnitBlock:
         return self.unit
 
     def _leave(self, error: BaseException | None) -> Unit | None:
-        assert self._token is not None and self.unit is not None
+        assert self._token is not None
+        assert self.unit is not None
         unit = self.unit
         current.reset(self._token)
         if error is not None:

@@ -157,7 +157,7 @@ def install(app: Any, *, on_error: Literal["commit", "discard"] = "commit", serv
     if hasattr(app, "wsgi_app"):
         app.wsgi_app = OutliveWsgi(app.wsgi_app, at, on_error)
         return app
-    call = app if inspect.isfunction(app) else getattr(app, "__call__", app)
+    call = app if inspect.isfunction(app) else type(app).__call__
     if inspect.iscoroutinefunction(call):
         return OutliveMiddleware(app, at, on_error)
     return OutliveWsgi(app, at, on_error)

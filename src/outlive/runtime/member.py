@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import secrets
 import socket
 import statistics
+import time
 from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from outlive.runtime.service import Service
 
 LEASE_S = 5.0
+OLD_S = 30.0
 
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _EPOCH = """
@@ -133,9 +136,7 @@ def report(service: Service) -> dict[str, Any]:
 
 
 def _old(unit: Any) -> bool:
-    import time
-
-    return time.monotonic() - unit.opened_at > 30
+    return bool(time.monotonic() - unit.opened_at > OLD_S)
 
 
 def _figures(service: Service) -> dict[str, int]:
@@ -145,8 +146,6 @@ def _figures(service: Service) -> dict[str, int]:
 
 
 def _store(service: Service, store: Any) -> dict[str, Any]:
-    import datetime
-
     pinned = flags.pin(service.environment, store.name)
     used = None if store.used_at is None else datetime.datetime.fromtimestamp(store.used_at, datetime.UTC).isoformat()
     return {
@@ -167,7 +166,7 @@ def _store(service: Service, store: Any) -> dict[str, Any]:
 
 def p95(values: Any) -> float | None:
     """The 95th percentile, None without values."""
-    held = list(values)
+    held: list[float] = list(values)
     if len(held) < 2:
         return held[0] if held else None
     return round(statistics.quantiles(held, n=20)[-1], 3)

@@ -84,8 +84,7 @@ def find_database(service: Service) -> bool:
 
 def _needs_database(service: Service) -> bool:
     past = _recollect(service)
-    everything = [*service.stores.values(), *service.counters.values()]
-    return any(desired(service, store, past.get(store.name)) != "legacy" for store in everything)
+    return any(desired(service, each, past.get(each.name)) != "legacy" for each in service.everything())
 
 
 def _reachable(service: Service) -> bool:
@@ -126,7 +125,7 @@ def _recollect(service: Service) -> dict[str, Phase]:
 
 
 def _remember(service: Service) -> None:
-    phases = {store.name: store.phase for store in (*service.stores.values(), *service.counters.values())}
+    phases = {each.name: each.phase for each in service.everything()}
     if service.degraded is not None:
         phases = {**phases, **_recollect(service)}
     if any(phase != "legacy" for phase in phases.values()) or _memory(service).exists():
@@ -160,14 +159,15 @@ def prepare(service: Service) -> None:
         migrate_service(database, service.migrations, name)
     _tables(service, database)
     with database.connect() as conn:
-        for store in (*service.stores.values(), *service.counters.values()):
-            conn.execute(_ROW, (service.service, store.name, store.default_phase))
+        for each in service.everything():
+            conn.execute(_ROW, (service.service, each.name, each.default_phase))
     service.committer.wanted = True
     _run_committer(service)
 
 
 def _tables(service: Service, database: Database) -> None:
-    derived, given = [], []
+    derived: list[StoreTable] = []
+    given: list[StoreTable] = []
     for store in service.stores.values():
         if store.table is None:
             if store.model is None:
@@ -211,10 +211,10 @@ def _open_with(service: Service) -> None:
             if counter.phase != "legacy":
                 counter.raise_to(drive(counter.stored(), conn))
         service.watcher.start()
-        for store in (*service.stores.values(), *service.counters.values()):
-            wanted = desired(service, store, rows[store.name][1], rows[store.name][3])
-            if wanted != rows[store.name][1]:
-                walk_to(service, store, wanted, conn)
+        for each in service.everything():
+            wanted = desired(service, each, rows[each.name][1], rows[each.name][3])
+            if wanted != rows[each.name][1]:
+                walk_to(service, each, wanted, conn)
 
 
 def _drain(service: Service, timeout_s: float = 120.0) -> None:

@@ -116,8 +116,12 @@ class Service(Host):
         if store.name in self.stores or store.name in self.counters:
             raise BadSetting(name="store", value=store.name, reason="this name is declared already")
         self.stores[store.name] = store
-        store.repository = Repository(Backing(store))  # type: ignore[attr-defined]
+        store.repository = Repository(Backing(store))
         return store.proxy
+
+    def everything(self) -> list[Any]:
+        """Stores and counters: all that has a phase."""
+        return [*self.stores.values(), *self.counters.values()]
 
     # -- open and close ----------------------------------------------------------------------------------------
 

@@ -20,12 +20,12 @@ from outlive.errors import FileHeld, PhaseRefused
 from outlive.phases.machine import plan_walk
 from outlive.postgres.drive import Ask, Step, drive
 from outlive.postgres.upsert import Statements
-from outlive.records import canonical
+from outlive.records import canonical, parse
 from outlive.stores import files, tracking
 from outlive.stores.json_file import JsonFileStore
 from outlive.stores.log import LogStore
 from outlive.stores.mapping import MappingStore
-from outlive.stores.store import Phase, Store
+from outlive.stores.store import Phase, Store, restored
 from outlive.transfer import fill
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def _enter_dual_write(service: Service, store: Store, conn: psycopg.Connection[A
             store.fresh.update(positions)
             store.kept = {}
             store.enter("dual_write")
-            return service.watcher.first_keys(store)
+            keys: list[Any] = service.watcher.first_keys(store)
+            return keys
 
     keys = service.at_home(go)
     service.watcher.start_backfill(store, keys, remembered)
@@ -135,7 +136,7 @@ def refill(service: Service, store: Store, conn: psycopg.Connection[Any]) -> flo
     began = time.perf_counter()
     rows = fill.read_rows(conn, store)
     for _, encoded, _, _ in rows:
-        store.record_type.record(fill.restored(fill.parse(encoded)))
+        store.record_type.record(restored(parse(encoded)))
     return round((time.perf_counter() - began) * 1000, 3)
 
 

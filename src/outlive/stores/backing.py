@@ -9,7 +9,7 @@ from typing import Any
 from outlive.commit.unit import ABSENT, Unit, current_unit
 from outlive.errors import KeyTaken, Unholdable
 from outlive.records import MISSING, RecordType, key_text
-from outlive.stores.json_file import JsonFileStore, Unkeyed
+from outlive.stores.json_file import JsonFileStore
 from outlive.stores.store import Store
 
 Key = Hashable
@@ -21,15 +21,8 @@ class Backing:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._loose: list[Unit] = []
-
-    @property
-    def name(self) -> str:
-        return self.store.name
-
-    @property
-    def record_type(self) -> RecordType:
-        return self.store.record_type
+        self.name = store.name
+        self.record_type: RecordType = store.record_type
 
     @property
     def table(self) -> Any:
@@ -75,7 +68,7 @@ class Backing:
             for change in u.changes.values():
                 if change.store is self.store and change.direct:
                     gone = change.op == "delete" or change.document is None
-                    found[change.key] = DELETED if gone else self.record_type.record(change.document)
+                    found[change.key] = DELETED if gone else self.record_type.record(change.document or {})
         return found
 
     def key_of(self, record: Any) -> Key:
@@ -99,8 +92,8 @@ class Backing:
             if isinstance(store, JsonFileStore):
                 store.refresh()
                 fresh = store.key_for(record, {}, key)
-                if isinstance(fresh, Unkeyed) and store.strict:
-                    raise Unholdable(store=store.name, key="?", field=store.key_field or "", reason=fresh.reason)
+                if store.strict:
+                    store.refuse_unkeyed(fresh, record)
                 store.put(unit, fresh, record, insert=insert)
                 return
             copy = self.record_type.record(self.record_type.document(record))

@@ -46,7 +46,7 @@ class JsonFile:
     @property
     def repository(self) -> Repository:
         """The same records, by query."""
-        repository: Repository = self._store.repository  # type: ignore[attr-defined]
+        repository: Repository = self._store.repository
         return repository
 
     @property
@@ -175,8 +175,7 @@ class JsonFileStore(Store):
         place = self.position(key)
         fresh = self.key_for(record, self.image, key)
         if self.strict:
-            if isinstance(fresh, Unkeyed):
-                raise Unholdable(store=self.name, key=key_text(key), field=self.key_field or "", reason=fresh.reason)
+            self.refuse_unkeyed(fresh, record)
             self.check(fresh, record)
         self.drop(unit, key)
         self.put(unit, fresh, record, position=place)
@@ -187,17 +186,18 @@ class JsonFileStore(Store):
         """The record's key; one of the store's own making where the file has none or a repeated one."""
         value = self.record_type.peek(record, self.key_field) if self.key_field else ABSENT
         if type(value) not in (int, str):
-            return Unkeyed((self.host.clock.next(),), f"{value!r} is no key")
+            return ("unkeyed", self.host.clock.next())
         if value in taken and value != but:
-            return Unkeyed((self.host.clock.next(),), f"{value!r} stands twice")
-        return value
+            return ("unkeyed", self.host.clock.next())
+        key: Key = value
+        return key
 
     def replace(self, unit: Unit, rows: Rows) -> None:
         """Bring the image to `rows`, as changes of `unit`."""
         keys = self._keys(rows)
         if self.strict:
             for key, row in zip(keys, rows, strict=True):
-                self._refuse_unkeyed(key)
+                self.refuse_unkeyed(key, row)
                 if key not in self.image or not _same(self.image[key], row):
                     self.check(key, row)
         wanted = set(keys)
@@ -209,19 +209,22 @@ class JsonFileStore(Store):
                 self.put(unit, key, row, position=new)
         self.image = {key: self.image[key] for key in keys}
 
-    def _refuse_unkeyed(self, key: Key) -> None:
-        if isinstance(key, Unkeyed):
-            raise Unholdable(store=self.name, key="?", field=self.key_field or "", reason=key.reason)
+    def refuse_unkeyed(self, key: Key, record: Any) -> None:
+        """Raises Unholdable for a record without a key of its own, or with one that another record has."""
+        if unkeyed(key):
+            value = self.record_type.peek(record, self.key_field or "")
+            reason = f"{value!r} is no key, or another record has it"
+            raise Unholdable(store=self.name, key=repr(value), field=self.key_field or "", reason=reason)
 
     def _keys(self, rows: Rows) -> list[Key]:
         """Each row's key. Rows without a usable one keep the key that an equal row has in the image."""
         if not isinstance(rows, list):
             raise FileMalformed(path=str(self.path), reason="a list of records is expected")
-        spare = {canonical(self.document(r)): k for k, r in self.image.items() if isinstance(k, Unkeyed)}
+        spare = {canonical(self.document(r)): k for k, r in self.image.items() if unkeyed(k)}
         taken: dict[Key, None] = {}
         for row in rows:
             key = self.key_for(row, taken)
-            if isinstance(key, Unkeyed):
+            if unkeyed(key):
                 key = spare.pop(canonical(self.document(row)), key)
             taken[key] = None
         return list(taken)
@@ -316,15 +319,9 @@ class JsonFileStore(Store):
         self.in_file = encoded
 
 
-class Unkeyed(tuple[int]):
-    """The key of a record that the file gives none; `reason` says why."""
-
-    reason: str
-
-    def __new__(cls, value: tuple[int], reason: str) -> Unkeyed:
-        made = super().__new__(cls, value)
-        made.reason = reason
-        return made
+def unkeyed(key: Key) -> bool:
+    """Whether a key is of the store's own making, for a record that the file gives none."""
+    return isinstance(key, tuple)
 
 
 def _plain_copy(value: Any) -> Any:

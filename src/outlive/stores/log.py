@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from outlive.commit.unit import ABSENT, WHOLE, Unit, tick
@@ -24,7 +25,7 @@ class Log(DropIn, list[Any]):
     """A list; nothing is tracked or encoded."""
 
     _store: LogStore
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def copy(self) -> list[Any]:
         return list(list.__iter__(self))
@@ -198,7 +199,7 @@ class LogStore(Store):
 def _rising(known: list[Decimal | int | None], draw: Any) -> list[Decimal | int]:
     """Positions that rise along the list; keeps the known ones if they rise already, else all are drawn anew."""
     held = [position for position in known if position is not None]
-    if any(a >= b for a, b in zip(held, held[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(held)):
         return [draw() for _ in known]
     places: list[Decimal | int] = []
     upper = iter(held)

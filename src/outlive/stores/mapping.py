@@ -41,7 +41,7 @@ class Mapping(DropIn, dict[Any, Any]):
     """A dict; nothing is tracked or encoded."""
 
     _store: MappingStore
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def copy(self) -> dict[Any, Any]:
         return dict(dict.items(self))
@@ -97,7 +97,7 @@ class TrackedMapping(Mapping):
             for key in list(dict.keys(self)):
                 store.drop(unit, key)
 
-    def update(self, *args: Any, **kwargs: Any) -> None:
+    def update(self, /, *args: Any, **kwargs: Any) -> None:
         store = self._store
         fresh: dict[Any, Any] = {}
         try:
@@ -108,7 +108,7 @@ class TrackedMapping(Mapping):
                     for key, value in fresh.items():
                         store.put(unit, key, value)
 
-    def __ior__(self, other: Any) -> TrackedMapping:  # type: ignore[override,misc]
+    def __ior__(self, other: Any) -> TrackedMapping:  # type: ignore[misc]
         self.update(other)
         return self
 

@@ -40,7 +40,11 @@ class Backing(Line, Protocol):
     """What a repository needs of its store."""
 
     record_type: RecordType
-    table: StoreTable | None
+
+    @property
+    def table(self) -> StoreTable | None:
+        """The store's table, None until it is known."""
+        ...
 
     def image_get(self, key: Key) -> Any:
         """The live record, or ABSENT."""

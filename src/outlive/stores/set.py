@@ -17,7 +17,7 @@ class Set(DropIn, _Set[Any]):
     """A set; nothing is tracked or encoded."""
 
     _store: SetStore
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def copy(self) -> _Set[Any]:
         return _Set(_Set.__iter__(self))
@@ -26,7 +26,7 @@ class Set(DropIn, _Set[Any]):
         return (_Set, (list(_Set.__iter__(self)),))
 
 
-class TrackedSetStore(Set):
+class TrackedElements(Set):
     """A set whose changes join the current unit of work."""
 
 
@@ -92,7 +92,7 @@ def _retired(name: str) -> Any:
 
 
 for _name in _WRITES:
-    setattr(TrackedSetStore, _name, _one(_name) if _name in ("add", "discard", "remove") else _tracked(_name))
+    setattr(TrackedElements, _name, _one(_name) if _name in ("add", "discard", "remove") else _tracked(_name))
 for _name in (*_READS, *_WRITES):
     setattr(RetiredSet, _name, _retired(_name))
 
@@ -135,4 +135,4 @@ class SetStore(Store):
         self.phase = phase
         self.tracking = phase in ("dual_write", "dual_read")
         kinds: dict[str, type[Set]] = {"legacy": Set, "database": RetiredSet}
-        self.image.__class__ = kinds.get(phase, TrackedSetStore)
+        self.image.__class__ = kinds.get(phase, TrackedElements)

@@ -94,6 +94,7 @@ class Store(ABC):
         self.kept: dict[Key, Kept] = {}
         self.fresh: dict[Key, Decimal | int] = {}
         self.unsettled: dict[Key, list[Change]] = {}
+        self.repository: Any = None
         self.used_at: float | None = None
         self.used_by: str | None = None
         self.stats: dict[str, int] = {"unlanded": 0, "scrubbed": 0, "unholdable": 0, "writes": 0, "errors": 0}
@@ -249,6 +250,7 @@ class Store(ABC):
             return
         try:
             if top and isinstance(field, str) and self.record_type.kind != "value":
+                field = self.record_type.field_name(field) if self.record_type.kind == "dict" else field
                 encoded = self.record_type.encode(field, value)
                 if self.table is not None:
                     self.table.check_field(field, encoded)

@@ -25,9 +25,14 @@ class Owner(Protocol):
 
     tracking: bool
 
+    @property
+    def strict(self) -> bool: ...
+
     def mutation(self) -> Mutation: ...
 
     def touch(self, key: Key, field: str | None) -> None: ...
+
+    def screen(self, key: Key, field: Any, value: Any, top: bool) -> None: ...
 
 
 class Mutation(Protocol):
@@ -104,6 +109,14 @@ def changing(places: Places, top: object = None) -> Any:
     return _Changing(live, top) if live else quiet
 
 
+def screen(places: Places, value: Any, top: object = None) -> None:
+    """Raises Unholdable, before anything happens, if a store that has to refuse it cannot hold the value."""
+    for place in places:
+        if place.store.strict:
+            at_top = place.field is None and top is not None
+            place.store.screen(place.key, top if at_top else place.field, value, at_top)
+
+
 class TrackedDict(dict[Any, Any]):
     """A dict inside a stored record, or a stored dict itself."""
 
@@ -111,6 +124,7 @@ class TrackedDict(dict[Any, Any]):
     _places: Places
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        screen(self._places, value, key)
         with changing(self._places, key):
             dict.__setitem__(self, key, adopt(value, inner(self, key)))
 
@@ -132,16 +146,18 @@ class TrackedDict(dict[Any, Any]):
         return dict.__getitem__(self, key)
 
     def clear(self) -> None:
-        with _each(self, tuple(self)):
+        with _Each(self, tuple(self)):
             dict.clear(self)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         fresh = dict(*args, **kwargs)
-        with _each(self, tuple(fresh)):
+        for key, value in fresh.items():
+            screen(self._places, value, key)
+        with _Each(self, tuple(fresh)):
             for key, value in fresh.items():
                 dict.__setitem__(self, key, adopt(value, inner(self, key)))
 
-    def __ior__(self, other: Any) -> TrackedDict:  # type: ignore[override,misc]
+    def __ior__(self, other: Any) -> TrackedDict:  # type: ignore[misc]
         self.update(other)
         return self
 
@@ -159,6 +175,9 @@ class TrackedList(list[Any]):
     _places: Places
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(index, slice):
+            value = list(value)
+        screen(self._places, value)
         with changing(self._places):
             if isinstance(index, slice):
                 value = [adopt(item, self._places) for item in value]
@@ -167,18 +186,22 @@ class TrackedList(list[Any]):
             list.__setitem__(self, index, value)
 
     def append(self, value: Any) -> None:
+        screen(self._places, value)
         with changing(self._places):
             list.append(self, adopt(value, self._places))
 
     def insert(self, index: Any, value: Any) -> None:
+        screen(self._places, value)
         with changing(self._places):
             list.insert(self, index, adopt(value, self._places))
 
     def extend(self, values: Iterable[Any]) -> None:
+        values = list(values)
+        screen(self._places, values)
         with changing(self._places):
             list.extend(self, [adopt(value, self._places) for value in values])
 
-    def __iadd__(self, values: Iterable[Any]) -> TrackedList:  # type: ignore[override,misc]
+    def __iadd__(self, values: Iterable[Any]) -> TrackedList:  # type: ignore[misc]
         self.extend(values)
         return self
 
@@ -204,8 +227,11 @@ class TrackedSet(set[Any]):
 
 def _reporting(kind: type, name: str) -> None:
     plain = getattr(kind.__mro__[1], name)
+    enters = name in ("add", "update", "symmetric_difference_update", "__ior__", "__ixor__")
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if enters and args:
+            screen(self._places, args[0])
         with changing(self._places):
             return plain(self, *args, **kwargs)
 
@@ -223,7 +249,7 @@ for _name in (
     _reporting(TrackedSet, _name)
 
 
-class _each:
+class _Each:
     """`changing` for several top-level fields of one dict."""
 
     def __init__(self, owner: TrackedDict, keys: tuple[Any, ...]) -> None:
@@ -467,14 +493,15 @@ def instrument(cls: type) -> None:
     if cls in _classes or cls.__module__ == "builtins":
         return
     _classes[cls] = _parts
-    plain_set = cls.__setattr__
-    plain_del = cls.__delattr__
+    plain_set: Any = cls.__setattr__
+    plain_del: Any = cls.__delattr__
 
     def __setattr__(self: Any, name: str, value: Any) -> None:
         places = instances.get(id(self))
         if places is None:
             plain_set(self, name, value)
             return
+        screen(places, value, name)
         with changing(places, name):
             plain_set(self, name, value)
             inside = tuple(Place(p.store, p.key, name) if p.field is None else p for p in places)
