@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from operator import attrgetter
 from typing import Any
 
 import psycopg
 import pytest
+from pydantic import BaseModel
 
 from outlive.errors import BadQuery, KeyTaken, NotOpen, Unavailable, Unreachable
 from outlive.postgres.address import Address
@@ -189,6 +190,31 @@ def test_without_a_table(shelf: Shelf) -> None:
         Repository(shelf).count().result()
 
 
+class Note(BaseModel):
+    id: int
+    title: str = "untitled"
+    mark: int = 0
+
+
+def test_a_patched_default_counts_as_set(db: Database) -> None:
+    """A patch of a Pydantic field that was left to its default makes it a set field, the others stay unset."""
+    shelf = Shelf(StoreTable.derive("service", "notes", RecordType.of(Note), "id"), db, attrgetter("id"))
+    shelf.image[1] = Note(id=1)
+    patched = Repository(shelf).patch(1, title="x").result()
+    assert patched.model_fields_set == {"id", "title"}
+    assert patched == Note(id=1, title="x")
+
+
+def test_a_dict_that_postgresql_cannot_hold_is_patched(db: Database) -> None:
+    """In the image a dict takes a field that PostgreSQL could not hold, and the answer is still a copy."""
+    shelf = Shelf(StoreTable.derive("service", "dicts", RecordType.of(dict), "id"), db, lambda record: record["id"])
+    shelf.by_sql, shelf.changes[1] = True, {"id": 1, "more": "a\x00"}
+    shelf.unit_patch = lambda key, fields, base=None: shelf.changes[key].update(fields)  # type: ignore[method-assign]
+    patched = Repository(shelf).patch(1, title="b").result()
+    assert patched == shelf.changes[1] == {"id": 1, "more": "a\x00", "title": "b"}
+    assert patched is not shelf.changes[1]
+
+
 class Losing(Shelf):
     """A store whose connections are cut by the server as soon as they are lent."""
 
@@ -200,6 +226,15 @@ class Losing(Shelf):
         self.by_sql = not self.heals
         with self.db.connect() as other, self.db.session() as conn:
             other.execute("SELECT pg_terminate_backend(%s, 5000)", [conn.info.backend_pid])
+            yield conn
+
+    @asynccontextmanager
+    async def asession(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        """A connection that is already dead."""
+        self.by_sql = not self.heals
+        async with self.db.asession() as conn:
+            with self.db.connect() as other:
+                other.execute("SELECT pg_terminate_backend(%s, 5000)", [conn.info.backend_pid])
             yield conn
 
 
@@ -225,6 +260,15 @@ def test_reads_fall_back_to_the_image(losing: Losing) -> None:
     """A read answers from the image if that has taken over by the time the connection breaks."""
     losing.heals = True
     assert Repository(losing).count().result() == 3
+
+    async def ask() -> Any:
+        try:
+            losing.by_sql = True
+            return await Repository(losing).count()
+        finally:
+            losing.db.dispose()
+
+    assert asyncio.run(ask()) == 3
 
 
 def test_no_server(shelf: Shelf) -> None:
