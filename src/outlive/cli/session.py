@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +19,11 @@ from outlive.phases.control import Limits, Order, StoreName, read_stores
 from outlive.postgres.address import Address
 from outlive.postgres.connect import Connection, Database
 from outlive.postgres.drive import drive
+from outlive.postgres.embedded import running
 from outlive.settings import Settings, load_dotenv
 
 SERVICE_CONNECTIONS = 2
+JOIN_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,18 @@ class Session:
     settings: Settings
     database: Database
     conn: Connection
+    started_server: bool = False
 
     def find(self, name: str) -> StoreName:
         """The store that `name` (STORE or SERVICE/STORE) means. Raises UnknownStore, AmbiguousStore."""
+        self.let_services_join()
         return pick(drive(read_stores(), self.conn), name)
+
+    def let_services_join(self) -> None:
+        """Gives services of this folder a moment to find an embedded server that this command had to start."""
+        server, ends = self.database.server, time.monotonic() + JOIN_S
+        while self.started_server and server is not None and len(server.users()) < 2 and time.monotonic() < ends:
+            time.sleep(0.05)
 
     def order(self, store: StoreName, **wishes: Any) -> Order:
         """The operator's order for `store`, with limits from the environment."""
@@ -50,19 +61,20 @@ class Session:
 
 
 @contextmanager
-def opened(*, control: bool = True) -> Iterator[Session]:
+def opened(*, control: bool = True, create: bool = False) -> Iterator[Session]:
     """A session on the database of `.env` and environment, else of the embedded server of this folder.
 
-    Raises Unreachable, BadAddress, BadSetting; NoControl when the schema `outlive` is missing, unless `control` is
-    False.
+    `create` makes that server where there is none yet. Raises Unreachable, BadAddress, BadSetting; NoControl when the
+    schema `outlive` is missing, unless `control` is False.
     """
     settings = read_settings()
-    database = find_database(settings)
+    starts = settings.embedded and running(settings.home) is None
+    database = find_database(settings, create)
     try:
         with database.connect() as conn:
             if control:
                 check_control(conn, database)
-            yield Session(settings, database, conn)
+            yield Session(settings, database, conn, starts)
     finally:
         database.dispose()
 
@@ -73,11 +85,15 @@ def read_settings() -> Settings:
     return Settings.from_env()
 
 
-def find_database(settings: Settings) -> Database:
-    """The database that is meant; an embedded server is started only where its folder exists. Raises Unreachable."""
-    if Address.from_settings(settings) is None and not (settings.home / "postgres").is_dir():
+def find_database(settings: Settings, create: bool = False) -> Database:
+    """The database that is meant; unless `create`, an embedded server is started only where its folder exists.
+
+    Raises Unreachable.
+    """
+    if not create and Address.from_settings(settings) is None and not (settings.home / "postgres").is_dir():
         where = f"embedded in {settings.home.resolve()}"
-        raise Unreachable(address=where, reason="no server is there, and neither DATABASE_URL nor POSTGRES_* is set")
+        reason = "outlive migrate makes one there; or set DATABASE_URL or POSTGRES_*"
+        raise Unreachable(address=where, reason=reason)
     return Database.from_settings(settings)
 
 

@@ -129,6 +129,7 @@ class Figures:
     epoch: int
     service_epoch: int
     changed_at: datetime
+    changed_age_s: float = 0.0
     changed_by: str = ""
     reason: str = ""
     pins_overridden: bool = False

@@ -18,7 +18,8 @@ from outlive.postgres.drive import Ask, Row, Step
 STORES = "SELECT service, store, phase FROM outlive.phase ORDER BY service, store"
 PHASE = """
 SELECT p.phase, p.epoch, greatest(coalesce(s.epoch, p.epoch), p.epoch), coalesce(p.changed_at, to_timestamp(0)),
-       p.changed_by, p.reason, p.pins_overridden, p.backfill, p.rehearsal
+       extract(epoch FROM now() - p.changed_at)::float8, p.changed_by, p.reason, p.pins_overridden, p.backfill,
+       p.rehearsal
 FROM outlive.phase AS p LEFT JOIN outlive.service AS s USING (service)
 WHERE p.service = %s AND p.store = %s
 """
@@ -79,7 +80,8 @@ def read_figures(
     found = yield Ask(PHASE, (service, store))
     if not found:
         raise UnknownStore(name=f"{service}/{store}")
-    phase, epoch, service_epoch, changed_at, changed_by, reason, overridden, backfill, rehearsal = found[0]
+    phase, epoch, service_epoch, changed_at, changed_age_s, *rest = found[0]
+    changed_by, reason, overridden, backfill, rehearsal = rest
     members = yield Ask(MEMBERS, (service, changed_at))
     unlanded = yield Ask(UNLANDED, (service, store))
     parity = yield Ask(PARITY, (service, store))
@@ -91,6 +93,7 @@ def read_figures(
         epoch=epoch,
         service_epoch=service_epoch,
         changed_at=changed_at,
+        changed_age_s=max(changed_age_s or 0.0, 0.0),
         changed_by=changed_by or "",
         reason=reason or "",
         pins_overridden=bool(overridden),

@@ -39,7 +39,7 @@ def test_an_empty_report_gives_a_member_without_figures() -> None:
     """A member that has not reported yet, and a rehearsal nobody made, are figures without values."""
     figures = scripted(
         read_figures("farm", "tasks"),
-        [("legacy", 1, 1, NOW, None, None, False, None, {"records": 1})],
+        [("legacy", 1, 1, NOW, 3.0, None, None, False, None, {"records": 1})],
         [(7, None, None, 1, {}, False, False, None, True), (8, "h", 3, 1, {"stores": None}, True, False, 2.0, False)],
         [(0,)],
         [],

@@ -11,7 +11,8 @@ NAME = "migrate"
 def command(dry_run: DryRun = False, json: AsJson = False) -> None:
     """Bring the schema outlive up to date.
 
-    --dry-run prints the SQL. Of several at once one migrates and the rest wait.
+    --dry-run prints the SQL. Of several at once one migrates and the rest wait. With no database address set it
+    makes an embedded server in .outlive (OUTLIVE_HOME).
     """
     from outlive.postgres.migrate import control_revision, migration_sql, upgrade_control  # slow to import
 
@@ -19,9 +20,10 @@ def command(dry_run: DryRun = False, json: AsJson = False) -> None:
         text = migration_sql()
         output.document({"dry_run": True, "sql": text}) if json else print(text, end="")
         return
-    with session.opened(control=False) as opened:
+    with session.opened(control=False, create=True) as opened:
         changed = upgrade_control(opened.database)
         revision = control_revision(opened.database)
+        opened.let_services_join()
     if json:
         output.document({"dry_run": False, "changed": changed, "revision": revision})
     else:
