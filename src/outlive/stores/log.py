@@ -49,8 +49,8 @@ class RetiredLog(Log):
 
 
 _WRITES = (
-    "__setitem__", "__delitem__", "__iadd__", "__imul__", "extend", "insert", "pop", "remove", "clear", "sort",
-    "reverse",
+    "__init__", "__setitem__", "__delitem__", "__iadd__", "__imul__", "extend", "insert", "pop", "remove", "clear",
+    "sort", "reverse",
 )  # fmt: skip
 _READS = (
     "__getitem__", "__contains__", "__iter__", "__len__", "__reversed__", "__eq__", "__ne__", "__lt__", "__le__",

@@ -43,6 +43,11 @@ class Mapping(DropIn, dict[Any, Any]):
     _store: MappingStore
     __hash__ = None
 
+    @classmethod
+    def fromkeys(cls, keys: Iterable[Any], value: Any = None, /) -> dict[Any, Any]:
+        """A plain dict: a store's mapping is declared, not made."""
+        return dict.fromkeys(keys, value)
+
     def copy(self) -> dict[Any, Any]:
         return dict(dict.items(self))
 
@@ -52,6 +57,9 @@ class Mapping(DropIn, dict[Any, Any]):
 
 class TrackedMapping(Mapping):
     """A dict whose changes join the current unit of work."""
+
+    def __init__(self, /, *args: Any, **kwargs: Any) -> None:
+        self.update(*args, **kwargs)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         hash(key)

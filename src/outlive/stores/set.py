@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from reprlib import recursive_repr
 from typing import Any
 
 from outlive.commit.unit import ABSENT
@@ -18,6 +19,10 @@ class Set(DropIn, _Set[Any]):
 
     _store: SetStore
     __hash__ = None
+
+    @recursive_repr("set(...)")
+    def __repr__(self) -> str:
+        return repr(_Set(_Set.__iter__(self)))
 
     def copy(self) -> _Set[Any]:
         return _Set(_Set.__iter__(self))
@@ -35,7 +40,7 @@ class RetiredSet(Set):
 
 
 _WRITES = (
-    "add", "discard", "remove", "pop", "clear", "update", "difference_update", "intersection_update",
+    "__init__", "add", "discard", "remove", "pop", "clear", "update", "difference_update", "intersection_update",
     "symmetric_difference_update", "__ior__", "__iand__", "__isub__", "__ixor__",
 )  # fmt: skip
 _READS = (
