@@ -340,7 +340,7 @@ def test_an_error_in_an_answer_is_passed_on(db: Database, conn: Conn) -> None:
     """A member that could not do what it was asked for says why, and the operator sees that sentence."""
     with StandIn(db.address, "farm") as member:
         member._verify = lambda store: {"error": "the table is locked"}  # type: ignore[method-assign]
-        with pytest.raises(RequestUnanswered, match="the table is locked"):
+        with pytest.raises(PhaseRefused, match="verify: the table is locked"):
             run(control.verify(ORDER), conn)
         member._verify = lambda store: {"verification": None}  # type: ignore[method-assign]
         with pytest.raises(RequestUnanswered, match="left no verification"):

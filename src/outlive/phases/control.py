@@ -210,7 +210,10 @@ def _ready(order: Order, move: Move) -> Flow[Figures]:
 def _asked(
     order: Order, kind: requests.Kind, args: Mapping[str, Any] | None = None, member: int | None = None
 ) -> Flow[Answer]:
-    """The done answer of a request that is put now. Raises RequestUnanswered; an untaken request is withdrawn then."""
+    """The done answer of a request that is put now.
+
+    Raises RequestUnanswered, and an untaken request is withdrawn then; PhaseRefused when the member could not do it.
+    """
     figures: Figures = yield figures_for(order)
     if not figures.live:
         raise RequestUnanswered(store=order.name, kind=kind, reason=f"no member of {order.service} is running")
@@ -221,7 +224,7 @@ def _asked(
         yield requests.withdraw(number)
         raise
     if isinstance(answer.result, Mapping) and answer.result.get("error"):
-        raise RequestUnanswered(store=order.name, kind=kind, reason=str(answer.result["error"]))
+        raise PhaseRefused(store=order.name, reason=f"{kind}: {answer.result['error']}")
     if kind == "rehearse" and isinstance(answer.result, Mapping):
         yield requests.keep_rehearsal(number, answer.result)
     return answer
