@@ -55,8 +55,8 @@ def collection(
 
     @router.post(f"/{noun}", name=f"create_{noun}", response_model=None)
     def create(body: create_body) -> Row:  # type: ignore[valid-type]
-        highest = max((row["id"] for row in rows if isinstance(row["id"], int)), default=0)
-        row = {**fields_of(body), "id": highest + 1}
+        highest = max((row["id"] for row in rows if isinstance(row["id"], int | float)), default=0)
+        row = {**fields_of(body), "id": int(highest) + 1}
         rows.append(row)
         save_json(filename, rows)
         return {"status": "created", noun: row}
