@@ -246,7 +246,7 @@ def _as_libpq(name: str, value: str) -> tuple[str, str]:
 def _libpq(text: str) -> dict[str, str]:
     try:
         return {name: str(value) for name, value in conninfo_to_dict(text).items() if value is not None}
-    except psycopg.ProgrammingError as wrong:
+    except psycopg.Error as wrong:
         unknown = re.search(r"invalid (?:URI query parameter|connection option)[: ]+\"(\w{1,40})\"", str(wrong))
         reason = f"{unknown[1]} is no connection parameter" if unknown and "=" in text else "it cannot be parsed"
     raise BadAddress(address=_hidden(text), reason=reason)
