@@ -234,7 +234,7 @@ def numeric_converter(hint: Any, precision: int | None = None, scale: int | None
 
 def _special(number: Decimal, value: Json, precision: int | None) -> str:
     text = str(number)
-    if text == "NaN" or (text in ("Infinity", "-Infinity") and precision is None):
+    if precision is None and text in ("NaN", "Infinity", "-Infinity"):
         return text
     _refuse(value, "number of the column")
 

@@ -185,9 +185,21 @@ def _mapped_columns(table: sa.Table, names: dict[str, str], record_type: RecordT
         declared = record_type.fields.get(field)
         if record_type.fields and declared is None and column.name != key_name:
             continue
-        converter = converter_for(column.type, None if declared is None else column_hint(declared.annotation))
+        hint = _key_hint(column, record_type) if declared is None else column_hint(declared.annotation)
+        converter = converter_for(column.type, hint)
         if converter is None:
             reason = f"values of type {column.type!r} cannot be written from a record"
             raise SchemaMismatch(table=table.fullname, column=column.name, reason=reason)
         nullable = bool(column.nullable) and not column.primary_key
-        yield Column(column.name, field, converter, nullable, _none_is_null(declared))
+        # SQLAlchemy's names are a subclass of str, and documents take exact ones.
+        yield Column(str(column.name), str(field), converter, nullable, _none_is_null(declared))
+
+
+def _key_hint(column: sa.Column[Any], record_type: RecordType) -> Any:
+    """What keys are that stand beside the record: the column's own Python type. Undeclared fields are as in JSON."""
+    if not record_type.fields:
+        return None
+    try:
+        return column.type.python_type
+    except NotImplementedError:
+        return None

@@ -10,7 +10,7 @@ A row changed by SQL keeps what `outlive_extra` says of it: whoever writes to th
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -41,7 +41,7 @@ from outlive.postgres.layouts import (
     model_layout,
 )
 from outlive.records import MISSING, Document, Json, RecordType, canonical_text, key_text, parse, parse_key
-from outlive.records.codec import GENERIC
+from outlive.records.codec import GENERIC, tag_of
 
 LACKS, ORDER = "$missing", "$order"
 
@@ -99,12 +99,18 @@ class StoreTable:
         places = {c.field: (at, c.converter.back, c.none_is_null) for at, c in enumerate(self.columns, 1)}
         if self.key_column is not None and self.key_field is not None:
             places[self.key_field] = (0, self.key_column.converter.back, True)
-        declared = [field for field in self.record_type.fields if field in places]
-        self._order = (*declared, *(field for field in places if field not in declared))
+        self._order = self._usual_order(places)
         self._known = frozenset(places)
         self._silent = frozenset(field for field, place in places.items() if not place[2])
         self._readers = [(field, *places[field]) for field in self._order]
         self._forths = {field: (forth, nullable) for field, forth, nullable, _ in self._writers}
+
+    def _usual_order(self, held: Collection[str]) -> tuple[str, ...]:
+        """How a document's fields stand when nothing else is noted: as declared, else as the columns stand."""
+        columns = [*self.columns, *([self.key_column] if self.key_column is not None else [])]
+        stands = [column.name for column in self.table.columns]
+        by_column = [column.field for column in sorted(columns, key=lambda column: stands.index(column.name))]
+        return tuple(field for field in dict.fromkeys([*self.record_type.fields, *by_column]) if field in held)
 
     @classmethod
     def derive(cls, service: str, store: str, record_type: RecordType, key: str | None) -> StoreTable:
@@ -300,13 +306,17 @@ def _forth(column: Column, strict: bool) -> Forth:
     """A column's `forth`; in derived tables a value outside the domain leaves the column NULL."""
     forth = column.converter.forth
 
-    def lenient(value: Json) -> Written:
+    def guarded(value: Json) -> Written:
         try:
             return forth(value)
         except OutOfDomain:
+            if tag_of(value) == "$raw":
+                return guarded(value["$raw"])[0], False
+            if strict:
+                raise
             return None, False
 
-    return forth if strict else lenient
+    return guarded
 
 
 def _extra_text(extra: dict[str, Json]) -> str:
