@@ -99,7 +99,7 @@ INSERT INTO {table} AS t ({columns})
 SELECT {values_raised}
 FROM unnest({arrays}) AS n ({raw})
 LEFT JOIN outlive.tombstone b ON b.service = %(service)s AND b.store = %(store)s AND b.key = n.c0
-ORDER BY 1
+ORDER BY {key_order}
 ON CONFLICT ({key}) DO UPDATE SET {assign_excluded},
   {version} = greatest(excluded.{version}, t.{version} + 1)
 RETURNING t.{key}::text, t.{version}
@@ -110,7 +110,7 @@ INSERT INTO {table} AS t ({columns})
 SELECT {values_raised}
 FROM unnest({arrays}) AS n ({raw})
 LEFT JOIN outlive.tombstone b ON b.service = %(service)s AND b.store = %(store)s AND b.key = n.c0
-ORDER BY 1
+ORDER BY {key_order}
 ON CONFLICT ({key}) DO NOTHING
 RETURNING t.{key}::text, t.{version}
 """
@@ -121,7 +121,7 @@ SELECT {values}
 FROM unnest({arrays}) AS n ({raw})
 LEFT JOIN outlive.tombstone b ON b.service = %(service)s AND b.store = %(store)s AND b.key = n.c0
 WHERE b.version IS NULL OR b.version < {new_version}
-ORDER BY 1
+ORDER BY {key_order}
 ON CONFLICT ({key}) DO UPDATE SET {assign_excluded}, {version} = excluded.{version}
 WHERE t.{version} < excluded.{version}
 RETURNING t.{key}::text, t.{version}
@@ -217,6 +217,7 @@ def _parts(table: StoreTable) -> dict[str, sql.Composable]:
         "table": _qualified(table),
         "key": names[0],
         "key_cast": _type(table.key_cast),
+        "key_order": sql.Composed([cells[0], *_collation(table)]),
         "version": sql.Identifier(VERSION),
         "position": sql.Identifier("outlive_position"),
         "columns": _listed(names),
@@ -229,6 +230,12 @@ def _parts(table: StoreTable) -> dict[str, sql.Composable]:
         "assign_excluded": _listed([sql.SQL("{} = excluded.{}").format(name, name) for name in others]),
         "assign_new": _listed([sql.SQL("{} = n.{}").format(name, name) for name in others]),
     }
+
+
+def _collation(table: StoreTable) -> list[sql.Composable]:
+    """The key column's collation, so that every statement locks keys in one order."""
+    name = getattr(table.table.columns[table.key_name].type, "collation", None)
+    return [] if name is None else [sql.SQL(" COLLATE "), sql.Identifier(name)]
 
 
 def _listed(parts: Sequence[sql.Composable]) -> sql.Composed:
