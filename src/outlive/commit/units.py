@@ -56,8 +56,10 @@ class Units:
                     change.store.seal(change)
             except BaseException as error:  # noqa: BLE001  whatever it is, it is the unit's outcome
                 unit.ended = True
-                unit.undo()
-                self.finish(unit, error)
+                try:
+                    unit.undo()
+                finally:  # a key whose own hash fails breaks the undo too; nobody may wait for this unit for ever
+                    self.finish(unit, error)
                 return
             finally:
                 self.active = previous

@@ -103,7 +103,9 @@ class TrackedMapping(Mapping):
         store = self._store
         with store.mutation() as unit:
             for key in list(dict.keys(self)):
-                store.drop(unit, key)
+                if dict.__contains__(self, key):  # a record's own __del__ may have removed it
+                    store.drop(unit, key)
+            dict.clear(self)
 
     def update(self, /, *args: Any, **kwargs: Any) -> None:
         store = self._store

@@ -339,7 +339,7 @@ class Store(ABC):
             try:
                 document[name] = self.record_type.encode(name, value)
             except Unholdable:
-                document[name] = {UNHELD: json.dumps(value, default=repr)}
+                document[name] = {UNHELD: _as_text(value)}
         return document, canonical(document)
 
     def _sealed_position(self, change: Change, kept: Kept | None) -> Decimal | int:
@@ -442,6 +442,14 @@ class Store(ABC):
         """Remember that the mapping was used, and from where."""
         self.used_at = time.time()
         self.used_by = where
+
+
+def _as_text(value: Any) -> str:
+    """JSON text of what has no canonical form; of what contains itself, or cannot be shown, only its type."""
+    try:
+        return json.dumps(value, default=repr)
+    except Exception:  # noqa: BLE001  repr is the record's own code
+        return json.dumps(object.__repr__(value))
 
 
 def _assign(document: dict[str, Any], field: str, value: Any) -> None:
