@@ -18,6 +18,7 @@ import attrs
 import msgspec
 import pydantic
 import pytest
+import typing_extensions
 
 from outlive.errors import Unholdable
 from outlive.records import MISSING, RecordType, canonical, parse
@@ -454,3 +455,35 @@ def test_parse_refuses_what_is_no_document(data: bytes) -> None:
     """Bytes that are no strict JSON raise ValueError."""
     with pytest.raises(ValueError):
         parse(data)
+
+
+Bound = typing.TypeVar("Bound", bound=Colour)
+Alias = typing_extensions.TypeAliasType("Alias", list[Colour])
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "written"),
+    [
+        (Bound, Colour.RED, "red"),
+        (Alias, [Colour.RED], ["red"]),
+        (typing.Annotated[Colour | None, "note"], Colour.RED, "red"),
+        (typing.List, [Colour.RED], None),  # noqa: UP006
+        (typing.Sequence[Colour], [Colour.RED], ["red"]),
+        (typing.Dict[str, Colour], {"a": Colour.RED}, {"a": "red"}),  # noqa: UP006
+        (dict[str, Colour], {"$tuple": Colour.RED}, {"$dict": [["$tuple", "red"]]}),
+        (dict[str, Colour], [Colour.RED], None),
+        (tuple[Colour, Address], (Colour.RED, Address(street="a"), Colour.RED), None),
+        (tuple[Colour, ...], [Colour.RED], None),
+        (list[Colour], "red", "red"),
+        (Colour, {"a": 1}, {"a": 1}),
+        (Colour, "red", {"$raw": "red"}),
+        (Address, {"street": "a"}, {"$dict": [["street", "a"]]}),
+    ],
+    ids=str,
+)
+def test_places(annotation: Any, value: Any, written: Any) -> None:
+    """An annotation shortens what it names; any other value in its place comes back as what it is."""
+    record_type = RecordType.of(dataclasses.make_dataclass("Placed", [("v", annotation)]))
+    found = record_type.encode("v", value)
+    assert written is None or found == written
+    assert same(record_type.decode("v", parse(canonical(found))), value)
