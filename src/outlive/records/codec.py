@@ -113,7 +113,10 @@ def _encode_deque(value: collections.deque[Any]) -> Json:
 
 def plain_keys(value: dict[Any, Any]) -> bool:
     """True when an untagged JSON object can hold the dict's keys."""
-    return all(type(key) is str and key[:1] != "$" for key in dict.keys(value))
+    for key in dict.keys(value):  # noqa: SIM110  (twice as fast as all() over a generator)
+        if type(key) is not str or key[:1] == "$":
+            return False
+    return True
 
 
 def encode_dict(value: dict[Any, Any], encode: Encode = encode_any, encode_key: Encode = encode_any) -> Json:

@@ -197,7 +197,8 @@ class RecordType:
         key: Any = ""
         try:
             for key, value in items:
-                name = field_name(key)
+                plain = type(key) is str and key.isascii() and key[:1] != "$" and "\x00" not in key
+                name = key if plain else field_name(key)
                 done[name] = places.get(name, default).encode(value)
         except Unholdable as error:
             raise under(str(key), error) from None
