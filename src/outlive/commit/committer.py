@@ -140,7 +140,7 @@ class Committer:
         self.wanted = False  # whether this process has stores that live in PostgreSQL
         self.closing = False
         self.paused = False
-        self.busy = False
+        self._in_flight: list[Unit] = []
         self.idle = threading.Event()
         self.figures = Figures()
         self.queue: deque[Unit] = deque()
@@ -174,6 +174,20 @@ class Committer:
         with self._lock:
             return [*self._held, *self.queue]
 
+    @property
+    def busy(self) -> bool:
+        """Whether units are on their way right now."""
+        return bool(self._in_flight)
+
+    def failed(self, error: BaseException) -> None:
+        """The logic itself failed: units on their way are refused (they may have landed), the rest goes on."""
+        log.error("outlive: the committer failed and goes on", exc_info=error)
+        units, self._in_flight = self._in_flight, []
+        self.connected = False
+        reason = f"the committer failed: {error}; the outcome is unknown"
+        open_units = [unit for unit in units if not unit.settled]
+        self._refuse(open_units, Unavailable(store=_names(units), reason=reason), open_units)
+
     def close(self) -> None:
         """Finish what is queued, then stop."""
         self.closing = True
@@ -203,10 +217,10 @@ class Committer:
             if self._asides:
                 yield from self._run_asides()
             units = [] if self.paused else self._take()
-            self.busy = bool(units)
+            self._in_flight = units
             if units:
                 yield from self._handle(units)
-                self.busy = False
+                self._in_flight = []
             elif self.closing and not self.queue and not self._held:
                 return
             elif self.wanted and not self.connected and self._due():

@@ -83,6 +83,15 @@ class ThreadDriver:
             self._conn.close()
 
     def _run(self) -> None:
+        try:
+            while not self._live():
+                pass
+        finally:
+            if self._conn is not None:
+                self._conn.close()
+
+    def _live(self) -> bool:
+        """One life of the committer's logic; False if it failed and a new one shall go on."""
         life = self.committer.run()
         try:
             action = next(life)
@@ -94,10 +103,10 @@ class ThreadDriver:
                 else:
                     action = life.send(result)
         except StopIteration:
-            pass
-        finally:
-            if self._conn is not None:
-                self._conn.close()
+            return True
+        except Exception as error:  # noqa: BLE001  nobody may wait for ever, whatever failed
+            self.committer.failed(error)
+            return False
 
     def _perform(self, action: Action) -> Any:
         if isinstance(action, Idle):
@@ -145,6 +154,15 @@ class LoopDriver:
             await asyncio.shield(self._task)
 
     async def _run(self) -> None:
+        try:
+            while not await self._live():
+                pass
+        finally:
+            if self._conn is not None:
+                await self._conn.close()
+
+    async def _live(self) -> bool:
+        """One life of the committer's logic; False if it failed and a new one shall go on."""
         life = self.committer.run()
         try:
             action = next(life)
@@ -156,10 +174,10 @@ class LoopDriver:
                 else:
                     action = life.send(result)
         except StopIteration:
-            pass
-        finally:
-            if self._conn is not None:
-                await self._conn.close()
+            return True
+        except Exception as error:  # noqa: BLE001  nobody may wait for ever, whatever failed
+            self.committer.failed(error)
+            return False
 
     async def _perform(self, action: Action) -> Any:
         if isinstance(action, Idle):

@@ -220,7 +220,7 @@ class Service(Host):
 
     def _stop_quietly(self) -> None:
         if self.watcher is not None:
-            self.watcher.stop()
+            self.watcher.abandon()
         if isinstance(self.driver, ThreadDriver) and self.driver._thread.is_alive():
             self.driver.abandon()
         self.resources.close(remove_if_empty=True)
@@ -240,7 +240,7 @@ class Service(Host):
     def crash(self) -> None:
         """For tests: drop connection, journal and threads as SIGKILL would, finishing nothing."""
         if self.watcher is not None:
-            self.watcher.stop()
+            self.watcher.abandon()
         if isinstance(self.driver, ThreadDriver):
             self.driver.abandon()
         self.resources.abandon()

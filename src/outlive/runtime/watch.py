@@ -80,6 +80,14 @@ class Watcher:
         for copy in list(self._copies.values()):
             copy.join(30)
 
+    def abandon(self) -> None:
+        """End the thread and give up connection and files, saying nothing to anybody."""
+        self.stop()
+        self._drop()
+        for store in self.service.stores.values():
+            if isinstance(store, JsonFileStore):
+                store.lock.release()
+
     def nudge(self) -> None:
         """Tick now."""
         self._nudge.set()
