@@ -26,11 +26,11 @@ class Pool:
     store needs its table, so there a test that holds more fails.
     """
 
-    def __init__(self, service: Service, each: int) -> None:
+    def __init__(self, service: Service, each: dict[type, int]) -> None:
         self.service = service
         self.stores: dict[type, list[Store]] = {kind: [] for kind in KINDS}
         for kind in KINDS:
-            for _ in range(each):
+            for _ in range(each[kind]):
                 service.add(self._declared(kind))
         self.given: list[Store] = []
         self._next = dict.fromkeys(KINDS, 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
@@ -80,6 +80,8 @@ def plain(value: Any) -> Any:
         return ("dict", [(type(k).__name__, k, plain(v)) for k, v in value.items()])
     if isinstance(value, list):
         return ("list", [plain(item) for item in value])
+    if isinstance(value, tuple):
+        return ("tuple", [plain(item) for item in value])
     if isinstance(value, set):
         return ("set", sorted(map(repr, value)))
     return (type(value).__name__, repr(value))
@@ -269,7 +271,7 @@ def opened(database_url: str, tmp_path: Path) -> Iterator[None]:
 def test_drop_ins_behave_as_builtins_across_crashes(opened: None) -> None:
     """Builtins and drop-ins are equal after every step, crash, restart and phase change."""
     rules = settings(
-        max_examples=EXAMPLES, stateful_step_count=12, deadline=None, database=None,
+        max_examples=EXAMPLES, stateful_step_count=12, deadline=None, database=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     run_state_machine_as_test(DropIns, settings=rules)

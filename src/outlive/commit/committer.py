@@ -172,7 +172,7 @@ class Committer:
     def pending(self) -> list[Unit]:
         """Ended units whose outcome is open."""
         with self._lock:
-            return [*self._held, *self.queue]
+            return [unit for unit in (*self._in_flight, *self._held, *self.queue) if not unit.settled]
 
     @property
     def busy(self) -> bool:
@@ -209,6 +209,7 @@ class Committer:
                 chosen = _closed(chosen[:MAX_GROUP], chosen)
             taken = set(chosen)
             self._held = [unit for unit in waiting if unit not in taken]
+            self._in_flight = chosen
             return chosen
 
     def run(self) -> Generator[Action, Any, None]:
@@ -217,7 +218,6 @@ class Committer:
             if self._asides:
                 yield from self._run_asides()
             units = [] if self.paused else self._take()
-            self._in_flight = units
             if units:
                 yield from self._handle(units)
                 self._in_flight = []

@@ -86,7 +86,7 @@ class Outcome:
 def writes_of(unit: Unit) -> Iterator[Write]:
     """The unit's changes that go to PostgreSQL."""
     for change in unit.changes.values():
-        if change.op != "none" and getattr(change.store, "durable", True):
+        if change.op != "none" and not change.local and getattr(change.store, "durable", True):
             yield _write(change, unit)
 
 

@@ -40,7 +40,7 @@ class Change:
 
     __slots__ = (
         "base", "before_kept", "before_position", "before_record", "before_values", "direct", "document", "error",
-        "expect_absent", "key", "op", "position", "stamps", "store", "unit", "version",
+        "expect_absent", "key", "local", "op", "position", "stamps", "store", "unit", "version",
     )  # fmt: skip
 
     def __init__(self, unit: Unit, store: Home, key: Key) -> None:
@@ -54,6 +54,7 @@ class Change:
         self.before_position: Decimal | int | None = None
         self.expect_absent = False
         self.direct = False  # written without an image (phase database): document, op and base are given
+        self.local = False  # encoded while its store was in `legacy`: no part of PostgreSQL, whatever phase follows
         self.error: OutliveError | None = None
         self.op: Literal["put", "patch", "delete", "none"] = "none"
         self.document: Document | None = None
@@ -81,6 +82,9 @@ class Home(Protocol):
 
     def undo(self, change: Change) -> None:
         """Give back what the change replaced, as far as its unit wrote it last."""
+
+    def undone(self) -> None:
+        """All changes of a unit have been undone."""
 
     def settled(self, change: Change) -> None:
         """Forget the change's before-values; its outcome is final."""
@@ -128,6 +132,8 @@ class Unit:
         """Set memory back to what it held before this unit, last change first."""
         for change in reversed(self.changes.values()):
             change.store.undo(change)
+        for change in self.changes.values():
+            change.store.undone()
 
     def settle(self, error: BaseException | None = None) -> None:
         """Make the outcome final and wake whoever waits for it; `error` tells why nothing of it remains."""

@@ -278,7 +278,7 @@ def walk_to(service: Service, store: Any, wanted: Phase, conn: psycopg.Connectio
     )  # fmt: skip
     drive(member.seen(service), conn)
     try:
-        run(walk(order, wanted), conn)
+        run(walk(order, wanted, follow=True), conn)
     except GateClosed as closed:
         raise PhaseRefused(store=store.name, reason=f"the environment asks for {wanted}, but {closed}") from closed
     ends = time.monotonic() + 30

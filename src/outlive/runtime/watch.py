@@ -254,6 +254,7 @@ class Watcher:
             self.backfills[store.name] = progress.facts()
 
         try:
+            switching.settle(service)  # what was encoded in `legacy` is final, so the copy need not leave it out
             with service.database.connect() as conn:
                 known = self._known(store, conn, remembered)
                 done = backfill.run(store, conn, keys, known, self.prefer, at_home=service.at_home, tell=tell)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Key = Hashable
 UNHELD = "$unheld"
-RESERVED = ("$unset", "$private")
+RESERVED = ("$unset", "$private", "$absent")
 Phase = Literal["legacy", "dual_write", "dual_read", "database"]
 
 
@@ -90,6 +90,7 @@ class Store(ABC):
         self.default_phase: Phase = default_phase
         self.phase: Phase = "legacy"
         self.tracking = False
+        self.disordered = False
         self.table: StoreTable | None = None
         self.kept: dict[Key, Kept] = {}
         self.fresh: dict[Key, Decimal | int] = {}
@@ -200,8 +201,11 @@ class Store(ABC):
 
     def position(self, key: Key) -> Decimal | int | None:
         """Where the record stands among the others; None if it is not stored."""
+        fresh = self.fresh.get(key)
+        if fresh is not None:
+            return fresh
         kept = self.kept.get(key)
-        return self.fresh.get(key) if kept is None else kept.position
+        return None if kept is None else kept.position
 
     def put(
         self, unit: Unit, key: Key, record: Any, *, insert: bool = False, position: Decimal | int | None = None
@@ -268,6 +272,7 @@ class Store(ABC):
     def seal(self, change: Change) -> None:
         """Encode a change at its unit's end; see commit.unit."""
         key, unit = change.key, change.unit
+        change.local = not self.durable
         if change.direct:
             change.version = self.host.clock.next()
             change.position = change.version if change.before_position is None else change.before_position
@@ -360,7 +365,7 @@ class Store(ABC):
             self._undo_whole(change)
         elif not change.whole:
             self._undo_fields(change, others)
-        if change.op != "none":
+        if change.op != "none" and not (change.local and self.durable):
             kept = self.kept.get(key)
             if change.before_kept is None:
                 self.kept.pop(key, None)
@@ -378,13 +383,14 @@ class Store(ABC):
             self.fresh.pop(key, None)
             return
         record = tracking.adopt(change.before_record, (Place(self, key, None),))
-        if change.before_kept is None and change.before_position is not None:
+        moved = now is ABSENT or self.position(key) != change.before_position
+        self.fresh.pop(key, None)
+        if change.before_position is not None and self.position(key) != change.before_position:
             self.fresh[key] = change.before_position
         self.image_put(key, record)
         for field, value in change.before_values.items():
             self.write_field(key, record, field, value)
-        if now is ABSENT:
-            self.reorder()
+        self.disordered = self.disordered or moved
 
     def _undo_fields(self, change: Change, others: list[Change]) -> None:
         record = self.image_get(change.key)
@@ -410,6 +416,12 @@ class Store(ABC):
         adopted = tracking.adopt(record, (Place(self, key, None),))
         if adopted is not record:
             self.image_put(key, adopted)
+
+    def undone(self) -> None:
+        """A unit has been undone: what it moved stands in its old place again."""
+        if self.disordered:
+            self.disordered = False
+            self.reorder()
 
     def reorder(self) -> None:
         """Bring the image into the order of its records' positions."""

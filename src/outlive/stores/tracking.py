@@ -221,6 +221,9 @@ class TrackedSet(set[Any]):
     def copy(self) -> set[Any]:
         return set(self)
 
+    def __repr__(self) -> str:
+        return repr(set(self))
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         return (set, (set(self),))
 
