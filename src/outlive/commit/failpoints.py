@@ -40,6 +40,8 @@ NAMES = frozenset(
         "drain.before_mark",
         "file.before_sync",
         "file.after_rename",
+        "image.after",
+        "image.before",
     }
 )
 

@@ -14,6 +14,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
+from outlive.commit import failpoints
 from outlive.commit.unit import ABSENT, WHOLE, Change, Kept, Unit, tick
 from outlive.commit.units import Units
 from outlive.errors import KeyTaken, Unholdable
@@ -222,8 +223,10 @@ class Store(ABC):
         adopted = tracking.adopt(record, (Place(self, key, None),))
         if previous is ABSENT or position is not None:
             self.kept_position(key, self.host.clock.next() if position is None else position)
-        self.image_put(key, adopted)
         change.stamps[WHOLE] = tick()
+        failpoints.hit("image.before")
+        self.image_put(key, adopted)
+        failpoints.hit("image.after")
         change.expect_absent = change.expect_absent or insert
         return adopted
 
