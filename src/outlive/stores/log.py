@@ -40,8 +40,10 @@ class TrackedLog(Log):
     def append(self, value: Any) -> None:
         store = self._store
         with store.mutation() as unit:
+            busy = store.busy
             list.append(self, value)
-            store.entered(unit, len(self) - 1)
+            if not busy:
+                store.entered(unit, len(self) - 1)
 
 
 class RetiredLog(Log):
@@ -64,11 +66,12 @@ def _tracked(name: str) -> Any:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         store = self._store
         with store.mutation() as unit:
-            before = list(zip(store.keys, list.__iter__(self), strict=True))
+            busy = store.busy
             try:
                 return plain(self, *args, **kwargs)
             finally:
-                store.matched(unit, before)
+                if not busy:
+                    store.matched(unit)
 
     method.__name__ = name
     return method
@@ -168,11 +171,19 @@ class LogStore(Store):
         self.fresh[key] = position
         change.stamps[WHOLE] = tick()
 
-    def matched(self, unit: Unit, before: list[tuple[Key, Any]]) -> None:
+    @property
+    def busy(self) -> bool:
+        """Whether another operation of this list is under way, such as a sort whose comparison changes the list.
+
+        That operation notes the inner one's changes with its own, when it ends.
+        """
+        return len(self.keys) != list.__len__(self.image)
+
+    def matched(self, unit: Unit) -> None:
         """Note what an operation did: which elements left, which came, which moved."""
         free: dict[int, deque[Key]] = {}
-        for key, record in before:
-            free.setdefault(id(record), deque()).append(key)
+        for key in self.keys:
+            free.setdefault(id(self.by_key[key]), deque()).append(key)
         values = list(list.__iter__(self.image))
         self.keys = [free[id(v)].popleft() if free.get(id(v)) else ABSENT for v in values]
         left = [key for keys in free.values() for key in keys]
