@@ -58,14 +58,22 @@ def _answer(
     if kind == "verify":
         return _verify(watcher, conn, store, args.get("mode", "full"), asked_by)
     if kind in ("rehearse", "refill"):
-        took = switching.refill(watcher.service, store, conn)
-        watcher.refill_ms[name] = took
-        return {"refill_ms": took, "records": switching.count_rows(conn, store), "matches": True}
+        return _rehearse(watcher, conn, store)
     if kind == "flush":
         switching.settle(watcher.service)
         watcher.write_behind()
         return {"flushed": True}
     return {"error": f"unknown request {kind}"}
+
+
+def _rehearse(watcher: Watcher, conn: psycopg.Connection[Any], store: Any) -> dict[str, Any]:
+    """The way back, measured: every record read into memory, and compared with the image where there is one."""
+    took = switching.refill(watcher.service, store, conn)
+    watcher.refill_ms[store.name] = took
+    matches = True
+    if store.phase in ("dual_write", "dual_read"):
+        matches = verify(store, conn, settle=lambda: switching.settle(watcher.service)).equal
+    return {"refill_ms": took, "records": switching.count_rows(conn, store), "matches": matches}
 
 
 def _verify(watcher: Watcher, conn: psycopg.Connection[Any], store: Any, mode: str, asked_by: str) -> dict[str, Any]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("outlive")
 
+OPEN_UNITS_S = 30.0
 _SEEDED = "UPDATE outlive.phase SET seeded_at = coalesce(seeded_at, now()) WHERE service = %s AND store = %s"
 
 
@@ -116,16 +117,23 @@ def _enter_database(service: Service, store: Store, conn: psycopg.Connection[Any
         store.stamp, store.in_file = None, {}
         service.watcher.note(store, "archived", {"file": str(archived)})
 
-    def go() -> None:
+    def go() -> bool:
         with service.units.lock:
+            if any(change.store is store for unit in service.units.unsettled() for change in unit.changes.values()):
+                return False  # its record is still to be encoded from the image
             store.enter("database")
             for key, record in list(store.image_items()):
                 tracking.release(record, store, key)
             store.image_reset([])
             store.kept = {}
             store.fresh.clear()
+            return True
 
-    service.at_home(go)
+    ends = time.monotonic() + OPEN_UNITS_S
+    while not service.at_home(go):
+        if time.monotonic() > ends:
+            raise PhaseRefused(store=store.name, reason=f"units that changed it are open for over {OPEN_UNITS_S:.0f} s")
+        time.sleep(0.005)
 
 
 # -- back ----------------------------------------------------------------------------------------------------------
@@ -162,6 +170,10 @@ def _back_to_dual_read(service: Service, store: Store, conn: psycopg.Connection[
                     tracking.instrument(cls)
                 store.enter("dual_read")
                 fill.install(store, rows)
+                for unit in service.committer.pending():
+                    for change in unit.changes.values():
+                        if change.store is store and change.direct:
+                            store.take_over(change)
                 if isinstance(store, JsonFileStore):
                     store.dirty = store.read_once = True
 

@@ -205,6 +205,7 @@ class Watcher:
             log.error("outlive: %s cannot enter %s: %s", store.name, wanted, error)
             self.backfills[store.name] = {"done": False, "error": str(error)}
             return False
+        self._reported = 0.0
         return True
 
     def _switch_counter(self, counter: Any, wanted: Phase) -> None:

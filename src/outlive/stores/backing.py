@@ -96,14 +96,13 @@ class Backing:
                     store.refuse_unkeyed(fresh, record)
                 store.put(unit, fresh, record, insert=insert)
                 return
-            copy = self.record_type.record(self.record_type.document(record))
-            store.put(unit, key, copy, insert=insert)
+            store.put(unit, key, record, insert=insert)
 
     def _direct_put(self, unit: Unit, key: Key, record: Any, insert: bool) -> None:
         store = self.store
         store.check(key, record)
         earlier = unit.change(store, key)
-        if insert and earlier is not None and earlier.op != "delete":
+        if insert and (store.claimed(unit, key) if earlier is None else earlier.op != "delete"):
             raise KeyTaken(store=store.name, key=key_text(key))
         change = store.direct(unit, key, "put")
         change.document = self.record_type.document(record)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -100,6 +101,7 @@ class JsonFileStore(Store):
         self.default: Callable[[], Rows] | Rows | None = default
         self.format = format
         self.lock = FileLock(path)
+        self._writing = threading.RLock()  # file, stamp and what is known to be in the file change together
         self.image: dict[Key, Any] = {}
         self.stamp: Stamp | None = None
         self.read_once = False
@@ -269,13 +271,19 @@ class JsonFileStore(Store):
             self.kept[key] = Kept(canonical(self.document(row)), version, version)
 
     def refresh(self) -> None:
-        """Notice an edit of the file by another hand: taken in up to dual_write, set aside from dual_read on."""
-        if not self.read_once or self.strict:
+        """Notice an edit of the file by another hand: taken in up to dual_write, set aside from dual_read on.
+
+        While another thread writes the file, what stands there is our own, and nobody waits for that here.
+        """
+        if not self.read_once or self.strict or not self._writing.acquire(blocking=False):
             return
-        stamp = files.stamp_of(self.path)
-        if stamp != self.stamp and stamp is not None:
-            with self.units.lock:
-                self.take_in(stamp)
+        try:
+            stamp = files.stamp_of(self.path)
+            if stamp != self.stamp and stamp is not None:
+                with self.units.lock:
+                    self.take_in(stamp)
+        finally:
+            self._writing.release()
 
     def take_in(self, stamp: Stamp) -> None:
         """Bring another hand's edit of the file into the image: what differs from the file as we last knew it."""
@@ -308,15 +316,16 @@ class JsonFileStore(Store):
 
     def write_file(self, upto: int | None = None) -> None:
         """Write what is kept to the file. In `legacy` this is the acknowledgement; later it is written behind."""
-        self.refresh()
-        self.dirty = False
-        content, newest, encoded = self.content()
-        if self.phase == "legacy":
-            files.replace(self.path, content)
-        else:
-            files.write_with_sidecar(self.path, content, newest if upto is None else upto, self.phase)
-        self.stamp = files.stamp_of(self.path)
-        self.in_file = encoded
+        with self._writing:
+            self.refresh()
+            self.dirty = False
+            content, newest, encoded = self.content()
+            if self.phase == "legacy":
+                files.replace(self.path, content)
+            else:
+                files.write_with_sidecar(self.path, content, newest if upto is None else upto, self.phase)
+            self.stamp = files.stamp_of(self.path)
+            self.in_file = encoded
 
 
 def unkeyed(key: Key) -> bool:

@@ -27,9 +27,6 @@ class Set(DropIn, _Set[Any]):
     def copy(self) -> _Set[Any]:
         return _Set(_Set.__iter__(self))
 
-    def __repr__(self) -> str:
-        return repr(_Set(_Set.__iter__(self)))
-
     def __reduce_ex__(self, protocol: Any) -> Any:
         return (_Set, (list(_Set.__iter__(self)),))
 

@@ -279,6 +279,8 @@ class Store(ABC):
         if change.direct:
             change.version = self.host.clock.next()
             change.position = change.version if change.before_position is None else change.before_position
+            if not self.retired:
+                self.take_over(change)
             return
         others = [c for c in self.unsettled.get(key, ()) if c is not change and not c.unit.settled]
         unit.depends.update(c.unit.root() for c in others if c.unit.ended or change.overlaps(c))
@@ -448,8 +450,34 @@ class Store(ABC):
             change = Change(unit, self, key)
             change.direct = True
             unit.changes[(id(self), key)] = change
+            self.unsettled.setdefault(key, []).append(change)
         change.op = "put" if op == "patch" and change.op == "put" else op
         return change
+
+    def claimed(self, unit: Unit, key: Key) -> bool:
+        """Whether another unit of this process is about to store a record under the key."""
+        others = [c for c in self.unsettled.get(key, ()) if c.unit.root() is not unit.root()]
+        return bool(others) and others[-1].op != "delete"
+
+    def take_over(self, change: Change) -> None:
+        """Bring a sealed change that was made without an image into the image that is there again."""
+        key, kept = change.key, self.kept.get(change.key)
+        change.direct = False
+        change.before_record, change.before_kept, change.before_position = self.image_get(key), kept, self.position(key)
+        if change.op == "delete":
+            tracking.release(change.before_record, self, key)
+            if change.before_record is not ABSENT:
+                self.image_drop(key)
+            self.kept.pop(key, None)
+            return
+        document = dict(change.document or {})
+        if change.op == "patch" and kept is not None:
+            document = parse(kept.encoded)
+            for field in change.stamps:
+                _assign(document, str(field), (change.document or {}).get(str(field), MISSING))
+        self.image_put(key, self.record_type.record(document))
+        self.retrack(key, self.image_get(key))
+        self.kept[key] = Kept(canonical(document), change.version, change.position)
 
     # -- use ---------------------------------------------------------------------------------------------------
 
