@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
+import outlive
 from outlive.errors import BadQuery, KeyTaken
 
 Row = dict[str, Any]
@@ -43,16 +46,24 @@ class Ledger:
         return row
 
     async def create(self, fields: Row) -> Row:
-        """The new record, its id one above the highest. Raises Unholdable."""
+        """The new record, its id one above the highest. Raises Unholdable.
+
+        Each attempt is a unit of work of its own, outside the request's: that an id was taken meanwhile, by another
+        request or another process, shows when it is committed, and must show while there is time to try the next.
+        """
         record_id = await self._highest_id() + 1
         while True:
             row = {**fields, "id": record_id}
             try:
-                await self.store.repository.insert(row)
+                await asyncio.create_task(self._insert(row), context=contextvars.Context())
             except KeyTaken:
                 record_id = max(record_id, await self._highest_id()) + 1
             else:
                 return row
+
+    async def _insert(self, row: Row) -> None:
+        async with outlive.unit():
+            await self.store.repository.insert(row)
 
     async def set_field(self, record_id: int, field: str, value: Any) -> Row:
         """The record with one field changed. Raises NotFound, InvalidField, Unholdable, KeyTaken."""
