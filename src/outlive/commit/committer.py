@@ -293,15 +293,12 @@ class Committer:
             yield from self._journal(units)
 
     def _without_orphans(self, units: list[Unit]) -> list[Unit]:
-        """Drops, refused, the units that hold changes of a unit that was refused."""
-        good: list[Unit] = []
-        for unit in units:
-            failed = [d for d in unit.depends if d.settled and d.ticket.exception() is not None]
-            if failed:
-                self._finish_refused([unit], Conflict(store="?", reason="it holds changes of a write that was refused"))
-            else:
-                good.append(unit)
-        return good
+        """Drops, refused, the units that hold changes of a unit that was refused or undone."""
+        bad = [unit for unit in units if unit.doomed is not None or any(map(_failed, unit.depends))]
+        if not bad:
+            return units
+        refusal = bad[0].doomed or Conflict(store="?", reason="it holds changes of a write that was refused")
+        return self._refuse(bad, refusal, units)
 
     # -- PostgreSQL --------------------------------------------------------------------------------------------
 
@@ -509,6 +506,10 @@ class Committer:
 def _applied(members: set[int]) -> Step[dict[int, int]]:
     rows = yield Ask("SELECT id, applied FROM outlive.member WHERE id = ANY(%s)", (sorted(members),))
     return {row[0]: row[1] for row in rows}
+
+
+def _failed(unit: Unit) -> bool:
+    return unit.settled and unit.ticket.exception() is not None
 
 
 def _last_stamp(unit: Unit) -> int:

@@ -40,7 +40,7 @@ class Change:
 
     __slots__ = (
         "base", "before_kept", "before_position", "before_record", "before_values", "direct", "document", "error",
-        "expect_absent", "key", "local", "op", "position", "stamps", "store", "unit", "version",
+        "expect_absent", "firsts", "key", "local", "op", "position", "stamps", "store", "unit", "version",
     )  # fmt: skip
 
     def __init__(self, unit: Unit, store: Home, key: Key) -> None:
@@ -49,6 +49,7 @@ class Change:
         self.key = key
         self.stamps: dict[str | None, int] = {}
         self.before_values: dict[str, Any] = {}
+        self.firsts: dict[str, int] = {}
         self.before_record: Any = ABSENT
         self.before_kept: Kept | None = None
         self.before_position: Decimal | int | None = None
@@ -66,6 +67,10 @@ class Change:
     def whole(self) -> bool:
         """Whether the unit replaced, added or removed the record as a whole."""
         return WHOLE in self.stamps
+
+    def first(self, field: str) -> int:
+        """When the unit first touched the field; 0 if no other unit had a hand in the record then."""
+        return self.firsts.get(field, 0)
 
     def overlaps(self, other: Change) -> bool:
         """Whether both changes wrote a field in common."""
@@ -93,7 +98,9 @@ class Home(Protocol):
 class Unit:
     """Changes in the order of their first touch. States: open, ended (encoded, on its way), settled."""
 
-    __slots__ = ("changes", "depends", "draws", "ended", "files", "name", "opened_at", "parent", "settled", "ticket")
+    __slots__ = (
+        "changes", "depends", "doomed", "draws", "ended", "files", "name", "opened_at", "parent", "settled", "ticket",
+    )  # fmt: skip
 
     def __init__(self, parent: Unit | None = None, name: str = "") -> None:
         self.parent = parent
@@ -102,6 +109,7 @@ class Unit:
         self.draws: dict[Any, int] = {}
         self.files: set[Any] = set()
         self.depends: set[Unit] = set()
+        self.doomed: OutliveError | None = None  # it built on changes that have been undone
         self.ended = False
         self.settled = False
         self.opened_at = time.monotonic()

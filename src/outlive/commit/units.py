@@ -51,6 +51,8 @@ class Units:
                 return
             previous, self.active = self.active, unit
             try:
+                if unit.doomed is not None:
+                    raise unit.doomed
                 self._before_end()
                 for change in list(unit.changes.values()):
                     change.store.seal(change)
@@ -85,11 +87,14 @@ class Units:
         if error is not None:
             unit.ticket.exception()  # looked at: an unread outcome of loose code is no warning
 
-    def absorb(self, unit: Unit) -> None:
-        """Make a nested unit's changes its parent's: releasing a savepoint."""
+    def absorb(self, unit: Unit) -> bool:
+        """Make a nested unit's changes its parent's: releasing a savepoint. False if the parent has ended before."""
         parent = unit.parent
         assert parent is not None
         with self.lock:
+            if parent.ended:
+                unit.parent = None
+                return False
             for key, change in unit.changes.items():
                 known = parent.changes.get(key)
                 if known is None:
@@ -107,6 +112,7 @@ class Units:
             unit.ended = unit.settled = True
             self.open.discard(unit)
             unit.ticket.set_result(None)
+            return True
 
     def turn(self, loop: asyncio.AbstractEventLoop) -> Unit:
         """The unit of this turn of the loop: loose writes, acknowledged to nobody."""
@@ -204,9 +210,7 @@ class UnitBlock:
         current.reset(self._token)
         if error is not None:
             self._units.discard(unit)
-        elif unit.parent is not None:
-            self._units.absorb(unit)
-        else:
+        elif unit.parent is None or not self._units.absorb(unit):
             self._units.end(unit)
             return unit
         return None

@@ -21,6 +21,7 @@ from outlive.errors import KeyTaken, Unholdable
 from outlive.records import MISSING, RecordType, canonical, key_text, parse
 from outlive.records.versions import VersionClock
 from outlive.stores import tracking
+from outlive.stores.handover import hand_over
 from outlive.stores.tracking import Place
 
 if TYPE_CHECKING:
@@ -180,6 +181,8 @@ class Store(ABC):
             field = WHOLE
         elif field not in change.before_values and not change.whole:
             change.before_values[field] = self._value_before(key, field)
+            if len(self.unsettled[key]) > 1:
+                change.firsts[field] = tick()
         change.stamps[field] = tick()
 
     def _change(self, unit: Unit, key: Key) -> Change:
@@ -370,6 +373,8 @@ class Store(ABC):
             self._undo_whole(change)
         elif not change.whole:
             self._undo_fields(change, others)
+        if others:
+            hand_over(self, change, others)
         if change.op != "none" and not (change.local and self.durable):
             kept = self.kept.get(key)
             if change.before_kept is None:
