@@ -1,0 +1,507 @@
+"""Schedules: the orders in which units, requests, commits and failures meet, each forced and each with both drivers.
+
+What holds an order is never time: an event, a member row that another connection has locked (the commit waits), or a
+line to PostgreSQL that is cut at a named moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import outlive
+from outlive.errors import Conflict, Unholdable
+from outlive.postgres.address import Address
+from tests.stage import Stage, Task, request, tickets, until
+
+
+@pytest.fixture(params=["thread", "loop"])
+def stage(request: pytest.FixtureRequest, database_address: Address, tmp_path: Path) -> Iterator[Stage]:
+    """A stage on a fresh database, with one of the two drivers."""
+    stage = Stage(request.param, database_address, tmp_path)
+    yield stage
+    stage.close()
+
+
+class Steps:
+    """Named moments: one coroutine reaches them, others wait for them."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, asyncio.Event] = {}
+
+    def __getattr__(self, name: str) -> asyncio.Event:
+        return self._events.setdefault(name, asyncio.Event())
+
+
+# -- two units on one record ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ["refused ends first", "refused ends last"])
+def test_one_of_two_requests_on_a_record_is_refused(stage: Stage, order: str) -> None:
+    """The other request lands with only its own field, and only the refused request's field goes back."""
+    service, tasks = stage.tasks("dual_read")
+
+    async def schedule() -> None:
+        async with service.unit():
+            tasks[1] = Task(1, "first")
+        stage.refuse()
+        at = Steps()
+
+        async def bad() -> None:
+            tasks[1].title = "bad"
+            at.bad_wrote.set()
+            await at.bad_goes_on.wait()
+
+        async def good() -> None:
+            await at.bad_wrote.wait()
+            tasks[1].done = True
+            at.good_wrote.set()
+            await at.good_goes_on.wait()
+
+        running = {"bad": request(service, bad), "good": request(service, good)}
+        await at.good_wrote.wait()
+        if order == "refused ends first":
+            at.bad_goes_on.set()
+            await running["bad"]
+            at.good_goes_on.set()
+        else:
+            at.good_goes_on.set()
+            await until(lambda: stage.row(1) == ("first", True, []))
+            at.bad_goes_on.set()
+        answers = {name: await task for name, task in running.items()}
+        assert (answers["bad"].status, answers["good"].status) == (422, 200)
+        assert tasks[1] == Task(1, "first", True)
+        assert stage.row(1) == ("first", True, [])
+
+    stage.play(schedule)
+
+
+@pytest.mark.parametrize("order", ["in the order of the writes", "the later write first"])
+def test_two_requests_on_a_record_land_both(stage: Stage, order: str) -> None:
+    """Whichever ends first lands alone, with its own field and the other's before-value."""
+    service, tasks = stage.tasks()
+
+    async def schedule() -> None:
+        async with service.unit():
+            tasks[1] = Task(1, "first")
+        at = Steps()
+
+        async def title() -> None:
+            tasks[1].title = "second"
+            at.title_wrote.set()
+            await at.title_goes_on.wait()
+
+        async def done() -> None:
+            await at.title_wrote.wait()
+            tasks[1].done = True
+            at.done_wrote.set()
+            await at.done_goes_on.wait()
+
+        running = {"title": request(service, title), "done": request(service, done)}
+        await at.done_wrote.wait()
+        first, last = ("title", "done") if order.startswith("in") else ("done", "title")
+        getattr(at, f"{first}_goes_on").set()
+        assert (await running[first]).status == 200
+        assert stage.row(1) == (("second", False, []) if first == "title" else ("first", True, []))
+        getattr(at, f"{last}_goes_on").set()
+        assert (await running[last]).status == 200
+        assert stage.row(1) == ("second", True, [])
+        assert tasks[1] == Task(1, "second", True)
+
+    stage.play(schedule)
+
+
+def test_a_cancelled_request_commits_what_the_dict_holds(stage: Stage) -> None:
+    """Cancelled in the middle of its endpoint, a request's write stands in memory, so it lands; its neighbour too."""
+    service, tasks = stage.tasks()
+
+    async def schedule() -> None:
+        async with service.unit():
+            tasks[1] = Task(1, "first")
+        at = Steps()
+
+        async def killed() -> None:
+            tasks[1].title = "second"
+            at.killed_wrote.set()
+            await at.never.wait()
+
+        async def other() -> None:
+            await at.killed_wrote.wait()
+            tasks[1].done = True
+            at.other_wrote.set()
+            await at.killed_is_over.wait()
+
+        killing, running = request(service, killed), request(service, other)
+        await at.other_wrote.wait()
+        killing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await killing
+        assert stage.row(1) == ("second", False, [])
+        at.killed_is_over.set()
+        assert (await running).status == 200
+        assert stage.row(1) == ("second", True, [])
+
+    stage.play(schedule)
+
+
+def test_a_cancelled_request_that_discards_takes_back_only_its_own(stage: Stage) -> None:
+    """With on_error="discard" a cancelled request's field goes back, its neighbour's stays."""
+    service, tasks = stage.tasks()
+
+    async def schedule() -> None:
+        async with service.unit():
+            tasks[1] = Task(1, "first")
+        at = Steps()
+
+        async def killed(scope: Any, receive: Any, send: Any) -> None:
+            tasks[1].title = "second"
+            at.killed_wrote.set()
+            await at.never.wait()
+
+        app = outlive.install(killed, service=service, on_error="discard")
+        killing = asyncio.create_task(app({"type": "http", "method": "POST", "path": "/"}, None, None))
+        await at.killed_wrote.wait()
+        async with service.unit():
+            tasks[1].done = True
+            killing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await killing
+            assert tasks[1] == Task(1, "first", True)
+        assert stage.row(1) == ("first", True, [])
+
+    stage.play(schedule)
+
+
+def test_undo_restores_a_field_only_where_its_unit_wrote_last(stage: Stage) -> None:
+    """A unit that is undone leaves alone what a later unit wrote over it; that one fails with it and both are gone."""
+    service, tasks = stage.tasks()
+
+    async def schedule() -> None:
+        async with service.unit():
+            tasks[1] = Task(1, "first")
+        at = Steps()
+
+        async def later() -> None:
+            await at.wrote.wait()
+            with pytest.raises(Conflict):
+                async with service.unit():
+                    tasks[1].title = "later"
+                    tasks[1].done = True
+                    at.wrote_over.set()
+                    await at.undone.wait()
+                    assert tasks[1].title == "later"
+
+        running = asyncio.create_task(later())
+        with pytest.raises(ZeroDivisionError):
+            async with service.unit():
+                tasks[1].title = "early"
+                at.wrote.set()
+                await at.wrote_over.wait()
+                raise ZeroDivisionError
+        at.undone.set()
+        await running
+        assert tasks[1] == Task(1, "first")
+        assert stage.row(1) == ("first", False, [])
+
+    stage.play(schedule)
+
+
+@pytest.mark.parametrize("first", ["early", "later"])
+def test_a_nested_list_of_two_open_units_lands_together(stage: Stage, first: str) -> None:
+    """A unit that appended to a list with another's unsettled element commits with it or after it."""
+    service, tasks = stage.tasks()
+
+    async def schedule() -> None:
+        async with service.unit():
+            tasks[1] = Task(1)
+        at = Steps()
+
+        async def early() -> None:
+            async with service.unit():
+                tasks[1].tags.append("early")
+                at.early_wrote.set()
+                await at.early_ends.wait()
+
+        async def later() -> None:
+            await at.early_wrote.wait()
+            async with service.unit():
+                tasks[1].tags.append("later")
+                at.later_wrote.set()
+                await at.later_ends.wait()
+
+        running = {"early": asyncio.create_task(early()), "later": asyncio.create_task(later())}
+        await at.later_wrote.wait()
+        getattr(at, f"{first}_ends").set()
+        await until(lambda: tickets(service))
+        async with service.unit():
+            tasks[2] = Task(2)
+        assert stage.row(2) is not None
+        assert stage.row(1) == ("", False, [])
+        assert not running[first].done()
+        getattr(at, "later_ends" if first == "early" else "early_ends").set()
+        await asyncio.gather(*running.values())
+        assert stage.row(1) == ("", False, ["early", "later"])
+
+    stage.play(schedule)
+
+
+@pytest.mark.parametrize("how", ["undone while the later is open", "undone once the later has ended", "refused"])
+def test_a_nested_list_of_two_open_units_fails_together(stage: Stage, how: str) -> None:
+    """A unit whose list holds another's element fails with it: nothing of either remains."""
+    service, tasks = stage.tasks("dual_read" if how == "refused" else "dual_write")
+
+    async def schedule() -> None:
+        async with service.unit():
+            tasks[1] = Task(1, "first", tags=["old"])
+        stage.refuse()
+        at = Steps()
+
+        async def early() -> None:
+            async with service.unit():
+                tasks[1].tags.append("early")
+                if how == "refused":
+                    tasks[1].title = "bad"
+                at.early_wrote.set()
+                await at.early_ends.wait()
+                if how != "refused":
+                    raise ZeroDivisionError
+
+        async def later() -> None:
+            await at.early_wrote.wait()
+            async with service.unit():
+                tasks[1].tags.append("later")
+                at.later_wrote.set()
+                if how == "undone while the later is open":
+                    await at.early_is_over.wait()
+
+        failing, running = asyncio.create_task(early()), asyncio.create_task(later())
+        await at.later_wrote.wait()
+        if how != "undone while the later is open":
+            await until(lambda: tickets(service))
+        at.early_ends.set()
+        with pytest.raises(Unholdable if how == "refused" else ZeroDivisionError):
+            await failing
+        at.early_is_over.set()
+        with pytest.raises((Conflict, Unholdable)):
+            await running
+        assert tasks[1] == Task(1, "first", tags=["old"])
+        assert stage.row(1) == ("first", False, ["old"])
+
+    stage.play(schedule)
+
+
+# -- a reader of what is not settled -------------------------------------------------------------------------------
+
+
+def test_a_reader_waits_for_what_it_may_have_seen(stage: Stage) -> None:
+    """From dual_read on a response leaves only when the change it may show is in PostgreSQL."""
+    service, tasks = stage.tasks("dual_read")
+
+    async def schedule() -> None:
+        at = Steps()
+
+        async def write() -> None:
+            tasks[1] = Task(1, "first")
+
+        async def read() -> str:
+            at.read.set()
+            return str(tasks[1].title)
+
+        async with stage.held(service):
+            writing = request(service, write)
+            await until(lambda: tickets(service))
+            await stage.blocked(service)
+            left: list[Any] = []
+            reading = request(service, read, method="GET", seen=lambda message: left.append(stage.row(1)))
+            await at.read.wait()
+            await _turns()
+            assert not left
+            assert not reading.done()
+        answer = await reading
+        assert answer.body == b"first"
+        assert left[0] == ("first", False, [])
+        assert (await writing).status == 200
+
+    stage.play(schedule)
+
+
+def test_a_reader_waits_for_an_open_request_too(stage: Stage) -> None:
+    """A change that is visible before its request has ended holds the reader's response just so."""
+    service, tasks = stage.tasks("dual_read")
+
+    async def schedule() -> None:
+        at = Steps()
+
+        async def write() -> None:
+            tasks[1] = Task(1, "first")
+            at.wrote.set()
+            await at.go_on.wait()
+
+        async def read() -> str:
+            at.read.set()
+            return str(tasks[1].title)
+
+        writing = request(service, write)
+        await at.wrote.wait()
+        reading = request(service, read, method="GET")
+        await at.read.wait()
+        await _turns()
+        assert not reading.done()
+        at.go_on.set()
+        assert (await writing).status == 200
+        assert (await reading).body == b"first"
+
+    stage.play(schedule)
+
+
+def test_a_reader_in_dual_write_does_not_wait(stage: Stage) -> None:
+    """Before dual_read memory is the truth: a reader's response leaves while another's commit is in flight."""
+    service, tasks = stage.tasks()
+
+    async def schedule() -> None:
+        async def write() -> None:
+            tasks[1] = Task(1, "first")
+
+        async def read() -> str:
+            return str(tasks[1].title)
+
+        async with stage.held(service):
+            writing = request(service, write)
+            await until(lambda: tickets(service))
+            assert (await request(service, read, method="GET")).body == b"first"
+            assert not writing.done()
+        assert (await writing).status == 200
+
+    stage.play(schedule)
+
+
+async def _turns(count: int = 20) -> None:
+    """Let everything that is ready on the loop run."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+# -- exceptions ----------------------------------------------------------------------------------------------------
+
+
+def test_an_exception_undoes_a_unit(stage: Stage) -> None:
+    """Puts, deletes and in-place changes go back, the dict stands in its old order, and PostgreSQL saw nothing."""
+    service, tasks = stage.tasks()
+
+    async def schedule() -> None:
+        async with service.unit():
+            for number in (3, 1, 2):
+                tasks[number] = Task(number, f"t{number}")
+        before = {number: (task, Task(number, f"t{number}")) for number, task in tasks.items()}
+        writes = service.committer.figures.groups
+        with pytest.raises(ZeroDivisionError):
+            async with service.unit():
+                del tasks[3]
+                tasks[4] = Task(4)
+                tasks[1].tags.append("x")
+                tasks[2] = Task(2, "other")
+                tasks[3] = Task(3, "again")
+                raise ZeroDivisionError
+        assert list(tasks) == [3, 1, 2]
+        assert all(tasks[number] == copy for number, (_, copy) in before.items())
+        assert tasks[1] is before[1][0]
+        await outlive.flush(service)
+        assert service.committer.figures.groups == writes
+        assert stage.sql("SELECT id, title FROM stage.tasks ORDER BY outlive_position") == [
+            (3, "t3"), (1, "t1"), (2, "t2")
+        ]  # fmt: skip
+        tasks[5] = Task(5)
+        await outlive.flush(service)
+        assert [row[0] for row in stage.sql("SELECT id FROM stage.tasks ORDER BY outlive_position")] == [3, 1, 2, 5]
+
+    stage.play(schedule)
+
+
+@pytest.mark.parametrize("on_error", ["commit", "discard"])
+def test_an_exception_in_a_request(stage: Stage, on_error: Any) -> None:
+    """A request that raises commits what its dicts hold, as the builtin did; `on_error="discard"` undoes it."""
+    service, tasks = stage.tasks()
+
+    async def schedule() -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            tasks[1] = Task(1, "first")
+            raise ZeroDivisionError
+
+        installed = outlive.install(app, service=service, on_error=on_error)
+        with pytest.raises(ZeroDivisionError):
+            await installed({"type": "http", "method": "POST", "path": "/"}, None, None)
+        held = on_error == "commit"
+        assert (1 in tasks) is held
+        assert stage.row(1) == (("first", False, []) if held else None)
+
+    stage.play(schedule)
+
+
+def test_nested_units_are_savepoints(stage: Stage) -> None:
+    """An inner unit that raises takes back only its own; one that ends well lands with its parent or not at all."""
+    service, tasks = stage.tasks()
+
+    async def schedule() -> None:
+        async with service.unit():
+            tasks[1] = Task(1, "first")
+            with pytest.raises(ZeroDivisionError), service.unit():
+                tasks[1].title = "inner"
+                tasks[2] = Task(2)
+                raise ZeroDivisionError
+            assert tasks[1].title == "first"
+            assert 2 not in tasks
+            async with service.unit():
+                tasks[1].tags.append("inner")
+                tasks[3] = Task(3)
+            assert stage.row(3) is None
+        assert stage.row(1) == ("first", False, ["inner"])
+        assert stage.row(3) is not None
+        with pytest.raises(ZeroDivisionError):
+            async with service.unit():
+                with service.unit():
+                    tasks[1].title = "inner"
+                    del tasks[3]
+                raise ZeroDivisionError
+        assert tasks[1] == Task(1, "first", tags=["inner"])
+        assert list(tasks) == [1, 3]
+        assert stage.row(1) == ("first", False, ["inner"])
+
+    stage.play(schedule)
+
+
+def test_a_block_that_outlives_its_request_lands_on_its_own(stage: Stage) -> None:
+    """A task's `outlive.unit()` that began inside a request and ends after its response is committed all the same."""
+    service, tasks = stage.tasks()
+
+    async def schedule() -> None:
+        at = Steps()
+        late: list[asyncio.Task[None]] = []
+
+        async def work() -> None:
+            async with service.unit():
+                tasks[2] = Task(2, "late")
+                at.begun.set()
+                await at.answered.wait()
+                tasks[3] = Task(3, "later")
+
+        async def act() -> None:
+            tasks[1] = Task(1)
+            late.append(asyncio.create_task(work()))
+            await at.begun.wait()
+
+        assert (await request(service, act)).status == 200
+        assert stage.row(1) is not None
+        assert stage.row(2) is None
+        at.answered.set()
+        await late[0]
+        assert stage.row(2) == ("late", False, [])
+        assert stage.row(3) == ("later", False, [])
+        tasks[2].title = "after"
+        await outlive.flush(service)
+        assert stage.row(2) == ("after", False, [])
+
+    stage.play(schedule)
