@@ -1,7 +1,7 @@
 """outlive makes a service's state outlive its process.
 
-    tasks = outlive.mapping("tasks", Task, key="task_id")     # was: dict[str, Task] = {}
-    outlive.install(app)
+tasks = outlive.mapping("tasks", Task, key="task_id")     # was: dict[str, Task] = {}
+outlive.install(app)
 """
 
 from outlive.runtime.declare import (

@@ -368,10 +368,6 @@ _UNLANDED = """
 INSERT INTO outlive.unlanded (service, store, key, version, op, position, document, field, reason, sqlstate, member)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
-_SUPERSEDED = """
-UPDATE outlive.unlanded SET settled_at = now(), settled_how = 'superseded'
-WHERE service = %s AND store = %s AND key = ANY(%s) AND settled_at IS NULL
-"""
 
 
 def save_unlanded(entries: list[Unlanded], member: int) -> Step[None]:
@@ -383,11 +379,6 @@ def save_unlanded(entries: list[Unlanded], member: int) -> Step[None]:
             e.reason, e.sqlstate, member,
         )  # fmt: skip
         yield Ask(_UNLANDED, values)
-
-
-def supersede(store: Any, keys: list[Key]) -> Step[None]:
-    """A newer change of these keys landed: older unlanded entries are history."""
-    yield Ask(_SUPERSEDED, (store.host.service, store.name, [key_text(key) for key in keys]))
 
 
 # -- the journal's form of a unit, and its replay ------------------------------------------------------------------

@@ -20,8 +20,7 @@ class Landing:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self.open_unlanded: dict[str, set[Any]] = {}
-        self.superseded: list[tuple[Any, Any]] = []
+        self.superseded: list[tuple[Any, Any, int]] = []
         self.reread: list[tuple[Any, Any]] = []
 
     def landed(self, units: list[Unit], outcome: Outcome) -> None:
@@ -58,7 +57,7 @@ class Landing:
     def _note_unlanded(self, entry: Any) -> None:
         store = entry.store
         store.stats["unlanded"] += 1
-        self.open_unlanded.setdefault(store.name, set()).add(entry.key)
+        store.outside.add(entry.key)
         log.error("outlive: %s[%s] did not land: %s %s", store.name, entry.key, entry.field or "", entry.reason)
 
     def _after(self, unit: Unit, outcome: Outcome) -> None:
@@ -66,11 +65,10 @@ class Landing:
         for change in unit.changes.values():
             store: Any = change.store
             store.stats["writes"] += 1
-            waiting = self.open_unlanded.get(store.name)
-            if waiting and change.key in waiting and (id(store), change.key) not in failed:
-                waiting.discard(change.key)
+            if change.op != "none" and change.key in store.outside and (id(store), change.key) not in failed:
+                store.outside.discard(change.key)
                 store.stats["unlanded"] = max(0, store.stats["unlanded"] - 1)
-                self.superseded.append((store, change.key))
+                self.superseded.append((store, change.key, change.version))
 
 
 def _missing() -> Any:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from outlive.commit.unit import Kept
+from outlive.commit.unit import ABSENT, Kept
 from outlive.errors import FileHeld, PhaseRefused
 from outlive.phases.machine import plan_walk
 from outlive.postgres.drive import Ask, Step, drive
 from outlive.postgres.upsert import Statements
-from outlive.records import canonical, parse
+from outlive.records import parse
 from outlive.stores import files, tracking
 from outlive.stores.json_file import JsonFileStore
 from outlive.stores.log import LogStore
@@ -69,7 +69,7 @@ def _enter_dual_write(service: Service, store: Store, conn: psycopg.Connection[A
             store.fresh.update(positions)
             store.kept = {}
             store.enter("dual_write")
-            keys: list[Any] = service.watcher.first_keys(store)
+            keys: list[Any] = service.watcher.first_keys(store, remembered)
             return keys
 
     keys = service.at_home(go)
@@ -251,7 +251,7 @@ def newer_rows(store: JsonFileStore, rows: list[Any], known: dict[Any, Kept]) ->
         late = [row for row in rows if row[0] not in known]
         for key, encoded, _, position in late:
             held = store.image_get(key)
-            if held is not None and canonical(store.document(held) if held is not None else {}) == encoded:
+            if held is not ABSENT and store.encoded(held) == encoded:
                 continue
             store.image_put(key, fill.build(store, key, encoded))
             store.fresh[key] = position

@@ -20,7 +20,7 @@ from outlive.errors import OutliveError
 from outlive.phases import flags
 from outlive.postgres.drive import Ask, Step, drive
 from outlive.postgres.upsert import Statements
-from outlive.records import canonical
+from outlive.records import canonical, key_text
 from outlive.runtime import answers, member, scrub, switching
 from outlive.stores.json_file import JsonFileStore
 from outlive.stores.mapping import MappingStore
@@ -41,7 +41,7 @@ UPDATE outlive.phase SET backfill = %s, seeded_at = coalesce(seeded_at, now()) W
 _EVENT = "INSERT INTO outlive.event (service, store, kind, actor, detail) VALUES (%s, %s, %s, %s, %s)"
 _SUPERSEDED = """
 UPDATE outlive.unlanded SET settled_at = now(), settled_how = 'superseded'
-WHERE service = %s AND store = %s AND key = %s AND settled_at IS NULL
+WHERE service = %s AND store = %s AND key = %s AND version <= %s AND settled_at IS NULL
 """
 _OPEN = "SELECT store, count(*) FROM outlive.unlanded WHERE service = %s AND settled_at IS NULL GROUP BY store"
 
@@ -226,9 +226,9 @@ class Watcher:
 
     # -- back-fill ---------------------------------------------------------------------------------------------
 
-    def first_keys(self, store: Store) -> list[Any]:
+    def first_keys(self, store: Store, remembered: Any) -> list[Any]:
         """The keys to back-fill, noted in the same moment as the switch."""
-        return backfill.begin(store)
+        return backfill.begin(store, remembered)
 
     def start_backfill(self, store: Store, keys: list[Any], remembered: Any) -> None:
         """Copy in a thread of its own, so that heartbeats go on."""
@@ -311,10 +311,8 @@ class Watcher:
         landing = self.service.landing
         with self.service.units.lock:
             done, landing.superseded = landing.superseded, []
-        for store, key in done:
-            from outlive.records import key_text
-
-            self.conn.execute(_SUPERSEDED, (self.service.service, store.name, key_text(key)))
+        for store, key, version in done:
+            self.conn.execute(_SUPERSEDED, (self.service.service, store.name, key_text(key), version))
 
     def _reread(self) -> None:
         """Records that lost to a newer change are read again from PostgreSQL into the same objects."""

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from outlive.commit.unit import ABSENT, WHOLE, Change, Kept, Unit, tick
 from outlive.errors import FileMalformed, KeyTaken, MappingRetired, Unholdable
-from outlive.records import canonical, key_text, parse
+from outlive.records import key_text, parse
 from outlive.stores import files
 from outlive.stores.files import FileLock, Format, Stamp
-from outlive.stores.log import _rising
 from outlive.stores.mapping import caller
-from outlive.stores.store import Host, Key, Phase, Store
+from outlive.stores.order import rising
+from outlive.stores.store import Host, Key, Phase, Store, restored
 
 if TYPE_CHECKING:
     from outlive.stores.repository import Repository
@@ -206,34 +206,32 @@ class JsonFileStore(Store):
         for key in [key for key in self.image if key not in wanted]:
             self.drop(unit, key)
         known = [self.position(key) for key in keys]
-        for key, row, old, new in zip(keys, rows, known, _rising(known, self.host.clock.next), strict=True):
+        for key, row, old, new in zip(keys, rows, known, rising(known, self.host.clock.next), strict=True):
             if old != new or key not in self.image or not _same(self.image[key], row):
                 self.put(unit, key, row, position=new)
         self.image = {key: self.image[key] for key in keys}
 
     def refuse_unkeyed(self, key: Key, record: Any) -> None:
-        """Raises Unholdable for a record without a key of its own, or with one that another record has."""
+        """Raises Unholdable for a record without a key of its own, KeyTaken for one with a key that another has."""
         if unkeyed(key):
             value = self.record_type.peek(record, self.key_field or "")
-            reason = f"{value!r} is no key, or another record has it"
-            raise Unholdable(store=self.name, key=repr(value), field=self.key_field or "", reason=reason)
+            if type(value) in (int, str):
+                raise KeyTaken(store=self.name, key=repr(value))
+            field = self.key_field or ""
+            raise Unholdable(store=self.name, key=repr(value), field=field, reason=f"{value!r} is no key")
 
     def _keys(self, rows: Rows) -> list[Key]:
         """Each row's key. Rows without a usable one keep the key that an equal row has in the image."""
         if not isinstance(rows, list):
             raise FileMalformed(path=str(self.path), reason="a list of records is expected")
-        spare = {canonical(self.document(r)): k for k, r in self.image.items() if unkeyed(k)}
+        spare = {self.encoded(r): k for k, r in self.image.items() if unkeyed(k)}
         taken: dict[Key, None] = {}
         for row in rows:
             key = self.key_for(row, taken)
             if unkeyed(key):
-                key = spare.pop(canonical(self.document(row)), key)
+                key = spare.pop(self.encoded(row), key)
             taken[key] = None
         return list(taken)
-
-    def document(self, record: Any) -> dict[str, Any]:
-        """The record's canonical form."""
-        return self.record_type.document(record)
 
     def seal(self, change: Change) -> None:
         super().seal(change)
@@ -268,7 +266,7 @@ class JsonFileStore(Store):
         for key, row in zip(keys, rows, strict=True):
             version = self.host.clock.next()
             self.image[key] = _plain_copy(row)
-            self.kept[key] = Kept(canonical(self.document(row)), version, version)
+            self.kept[key] = Kept(self.encoded(row), version, version)
 
     def refresh(self) -> None:
         """Notice an edit of the file by another hand: taken in up to dual_write, set aside from dual_read on.
@@ -290,7 +288,7 @@ class JsonFileStore(Store):
         rows, text = files.read_rows(self.path)
         self.format = files.format_of(text, self.format)
         keys = self._keys(rows)
-        theirs = {key: canonical(self.document(row)) for key, row in zip(keys, rows, strict=True)}
+        theirs = {key: self.encoded(row) for key, row in zip(keys, rows, strict=True)}
         by_key = dict(zip(keys, rows, strict=True))
         changed = [key for key in keys if self.in_file.get(key) != theirs[key]]
         gone = [key for key in self.in_file if key not in theirs and key in self.image]
@@ -311,7 +309,7 @@ class JsonFileStore(Store):
             items = sorted(self.kept.items(), key=lambda item: item[1].position)
             encoded = {key: kept.encoded for key, kept in items}
             upto = max((kept.version for _, kept in items), default=0)
-        rows = [self.record_type.record(parse(value)) for value in encoded.values()]
+        rows = [self.record_type.record(restored(parse(value))) for value in encoded.values()]
         return self.format.dump(rows), upto, encoded
 
     def write_file(self, upto: int | None = None) -> None:

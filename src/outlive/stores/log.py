@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from itertools import pairwise
 from typing import Any
 
 from outlive.commit.unit import ABSENT, WHOLE, Unit, tick
 from outlive.errors import MappingRetired
 from outlive.stores import tracking
 from outlive.stores.mapping import DropIn, caller
+from outlive.stores.order import rising
 from outlive.stores.store import Host, Key, Phase, Store
 from outlive.stores.tracking import Place
 
@@ -196,7 +196,7 @@ class LogStore(Store):
 
     def _place(self, unit: Unit) -> None:
         known = [None if key is ABSENT else self.position(key) for key in self.keys]
-        places = _rising(known, self.host.clock.next)
+        places = rising(known, self.host.clock.next)
         for index, (key, old, new) in enumerate(zip(list(self.keys), known, places, strict=True)):
             if key is ABSENT:
                 self.keys[index] = fresh = self.host.clock.next()
@@ -205,26 +205,3 @@ class LogStore(Store):
                 change = self._change(unit, key)
                 self.fresh[key] = new
                 change.stamps[WHOLE] = tick()
-
-
-def _rising(known: list[Decimal | int | None], draw: Any) -> list[Decimal | int]:
-    """Positions that rise along the list; keeps the known ones if they rise already, else all are drawn anew."""
-    held = [position for position in known if position is not None]
-    if any(a >= b for a, b in pairwise(held)):
-        return [draw() for _ in known]
-    places: list[Decimal | int] = []
-    upper = iter(held)
-    following = next(upper, None)
-    low: Decimal | int | None = None
-    for index, position in enumerate(known):
-        if position is not None:
-            low, following = position, next(upper, None)
-        elif following is None:
-            low = draw()
-        else:
-            gap = next(i for i, p in enumerate(known[index:]) if p is not None)
-            start = Decimal(following) - 2 * (gap + 1) if low is None else Decimal(low)
-            low = start + (Decimal(following) - start) / (gap + 1)
-        assert low is not None
-        places.append(low)
-    return places

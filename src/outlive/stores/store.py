@@ -96,6 +96,7 @@ class Store(ABC):
         self.table: StoreTable | None = None
         self.kept: dict[Key, Kept] = {}
         self.fresh: dict[Key, Decimal | int] = {}
+        self.outside: set[Key] = set()  # keys whose newest change is unlanded: their row is older, or there is none
         self.unsettled: dict[Key, list[Change]] = {}
         self.repository: Any = None
         self.used_at: float | None = None
@@ -267,6 +268,8 @@ class Store(ABC):
             else:
                 RecordType.of(dict).document({"value": value})
         except Unholdable as error:
+            if not top and isinstance(field, str):  # the path began at a stand-in for the field
+                error = Unholdable(field=field + error.field.removeprefix("value"), reason=error.reason)
             raise self.named(error, key, str(field)) from None
 
     def named(self, error: Unholdable, key: Key, field: str = "") -> Unholdable:
@@ -303,7 +306,7 @@ class Store(ABC):
         if kept is not None and kept.encoded == encoded and kept.position == change.position:
             change.op = "none"
             return
-        change.op = "put" if kept is None or change.whole else "patch"
+        change.op = "put" if kept is None or change.whole or change.key in self.outside else "patch"
         self.kept[key] = Kept(encoded, change.version, change.position)
         self.fresh.pop(key, None)
 
@@ -316,7 +319,7 @@ class Store(ABC):
 
     def _encode(self, change: Change, record: Any, kept: Kept | None, others: list[Change]) -> tuple[Any, bytes]:
         try:
-            if kept is None or change.whole:
+            if kept is None or change.whole or change.key in self.outside:
                 document = self.record_type.document(record)
             else:
                 document = parse(kept.encoded)
@@ -347,13 +350,25 @@ class Store(ABC):
         """Before dual_read the request stands: the record is kept field by field, what has no form as plain text."""
         change.error = error
         self.stats["unholdable"] += 1
-        document: dict[str, Any] = {}
-        for name, value in fields_of(self.record_type, record):
-            try:
-                document[name] = self.record_type.encode(name, value)
-            except Unholdable:
-                document[name] = {UNHELD: _as_text(value)}
+        document, _ = self.document(record)
         return document, canonical(document)
+
+    def document(self, record: Any) -> tuple[dict[str, Any], Unholdable | None]:
+        """The record's document; if PostgreSQL cannot hold it, field by field as far as it can be told, and why."""
+        try:
+            return self.record_type.document(record), None
+        except Unholdable as error:
+            document: dict[str, Any] = {}
+            for name, value in fields_of(self.record_type, record):
+                try:
+                    document[name] = self.record_type.encode(name, value)
+                except Unholdable:
+                    document[name] = {UNHELD: _as_text(value)}
+            return document, error
+
+    def encoded(self, record: Any) -> bytes:
+        """The canonical bytes of `document`."""
+        return canonical(self.document(record)[0])
 
     def _sealed_position(self, change: Change, kept: Kept | None) -> Decimal | int:
         fresh = self.fresh.get(change.key)

@@ -21,7 +21,7 @@ import psycopg
 from outlive.commit import failpoints
 from outlive.commit.unit import ABSENT, WHOLE, Kept, tick
 from outlive.errors import OutliveError, PhaseRefused
-from outlive.records import canonical
+from outlive.stores.order import rising
 from outlive.stores.store import Store
 from outlive.transfer.fill import Loaded, build, read_rows
 
@@ -47,9 +47,16 @@ class Progress:
         return asdict(self)
 
 
-def begin(store: Store) -> list[Any]:
-    """The keys that the image holds at the switch, placed in their order; to be called with the units' lock held."""
+def begin(store: Store, remembered: dict[Any, Kept] | None = None) -> list[Any]:
+    """The keys that the image holds at the switch, placed in their order; to be called with the units' lock held.
+
+    What is remembered from before keeps its place where the order allows it.
+    """
     keys = [key for key, _ in store.image_items()]
+    if remembered:
+        known = [remembered[key].position if key in remembered else None for key in keys]
+        store.fresh.update(zip(keys, rising(known, store.host.clock.next), strict=True))
+        return keys
     base = store.host.clock.next() - len(keys)
     for offset, key in enumerate(keys):
         if store.position(key) is None:
@@ -106,10 +113,15 @@ def compare(store: Store, rows: dict[Any, Any], remembered: dict[Any, Kept] | No
         if row is None:
             counts["only_memory"] += 1
         else:
-            same = canonical(store.record_type.document(record)) == row[1]
+            same = encoded(store, record) == row[1]
             counts["equal" if same else "differing"] += 1
     counts["only_table"] = len(rows) - counts["equal"] - counts["differing"]
     return counts
+
+
+def encoded(store: Store, record: Any) -> bytes:
+    """The record's canonical bytes; of one that PostgreSQL cannot hold, as far as it can be told."""
+    return store.encoded(record)
 
 
 def _choice(counts: dict[str, int]) -> str:
@@ -131,7 +143,7 @@ def _copy(store: Store, chunk: list[Any], rows: dict[Any, Any], progress: Progre
             store.retrack(key, record)
             record = store.image_get(key)
             row = rows.get(key)
-            if row is not None and canonical(store.record_type.document(record)) == row[1]:
+            if row is not None and store.position(key) == row[3] and encoded(store, record) == row[1]:
                 store.kept[key] = Kept(row[1], row[2], row[3])
                 store.fresh.pop(key, None)
                 store.host.clock.observe(row[2])

@@ -56,7 +56,9 @@ def fill(store: Store, conn: psycopg.Connection[Any]) -> float:
     began = time.perf_counter()
     rows = read_rows(conn, store)
     records = {key: (encoded, version, position) for key, encoded, version, position in rows}
+    store.outside.clear()
     for key, version, op, position, document in read_unlanded(conn, store):
+        store.outside.add(key)
         if op == "delete" or document is None:
             records.pop(key, None)
         elif key not in records or records[key][1] < version:
