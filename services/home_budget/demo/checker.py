@@ -168,7 +168,7 @@ def _judge(wanted: Expected, noun: str, row: Row) -> Fault | None:
             return Fault("refused, yet there", noun, row["id"], "its create was refused")
         if token not in wanted.possible:
             return Fault("unexplained", noun, row["id"], "nobody asked for this record")
-        state = State(_values(wanted.possible[token]))  # type: ignore[index]
+        state = State(_values(wanted.possible[token]))
     if state.exists is False:
         return Fault("resurrected", noun, row["id"], "its delete was acknowledged")
     wrong = state.fits(row)

@@ -22,7 +22,7 @@ from services.home_budget.demo.proof import Proof, prove
 from services.home_budget.demo.scene import Scene
 from services.home_budget.demo.show import Screen
 
-STEPS = 24
+STEPS = 23
 NEXT = """\
 On a service of your own
   outlive.json_file("orders.json", key="id")   or   outlive.mapping("orders", Order, key="id")
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         with ExitStack() as stack:
             if not given.keep:
                 stack.callback(shutil.rmtree, work, ignore_errors=True)
-            _play(screen, wanted, work, stack, summary)
+            _play(screen, wanted, work, summary)
     except (DemoFailed, OutliveError, psycopg.Error, OSError) as failure:
         summary["error"] = str(failure)
         screen.line(f"the demo failed: {failure}", "bold red")
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if summary["proven"] else 1
 
 
-def _play(screen: Screen, wanted: plan.Plan, work: Path, stack: ExitStack, summary: dict[str, Any]) -> None:
+def _play(screen: Screen, wanted: plan.Plan, work: Path, summary: dict[str, Any]) -> None:
     rows = generate(work / "files", wanted.expenses, wanted.seed)
     size = (work / "files" / "expenses.json").stat().st_size / 1e6
     screen.title(f"1. before/: two JSON files, {wanted.expenses} expenses ({size:.1f} MB), no outlive")
@@ -111,8 +111,8 @@ def _prove(scene: Scene, rows: dict[str, Any]) -> Proof:
 
 def _tell(screen: Screen, proof: Proof) -> None:
     screen.line(
-        f"{proof.requests} requests, {proof.acknowledged} acknowledged writes, {proof.refused} refused, {proof.unknown} "
-        f"of unknown outcome (cut off by the kills; {proof.unknown_creates_there} of their creates did happen)"
+        f"{proof.requests} requests, {proof.acknowledged} acknowledged writes, {proof.refused} refused, "
+        f"{proof.unknown} of unknown outcome ({proof.unknown_creates_there} of them creates that did happen)"
     )
     screen.line(f"{proof.reads_checked} reads on the way were compared with what had been acknowledged by then")
     screen.line(f"the checker {'found' if proof.planted_found else 'DID NOT FIND'} the loss that was planted for it")

@@ -25,6 +25,10 @@ class DemoFailed(Exception):
     """A step of the demo did not happen; the text says which, with the process's own words."""
 
 
+class CommandRefused(DemoFailed):
+    """A command of outlive ended with an error that it named, a closed gate for instance."""
+
+
 @dataclass
 class Server:
     """One version of the service on a port that it keeps over restarts; `folder` is its working directory."""
@@ -133,7 +137,7 @@ def outlive(folder: Path, environment: dict[str, str], *words: str) -> dict[str,
     except ValueError:
         raise DemoFailed(f"outlive {' '.join(words)}: {done.stderr.strip() or done.stdout.strip()}") from None
     if done.returncode:
-        raise DemoFailed(f"outlive {' '.join(words)}: {told.get('message')} {told.get('reason') or ''}".rstrip())
+        raise CommandRefused(f"outlive {' '.join(words)}: {told.get('message')}")
     return told
 
 

@@ -15,12 +15,12 @@ from outlive.postgres.embedded import EmbeddedServer
 from services.home_budget.demo.entries import Tail, acknowledged
 from services.home_budget.demo.figures import Figures, measure
 from services.home_budget.demo.plan import Plan
-from services.home_budget.demo.processes import DemoFailed, Server, Traffic, outlive
+from services.home_budget.demo.processes import CommandRefused, DemoFailed, Server, Traffic, outlive
 from services.home_budget.demo.show import Screen
 
 STORES = ("home_budget/expenses", "home_budget/incomes")
 PATIENCE_S = 40.0
-GATE_TRIES = 5
+GATES_S = 60.0
 
 
 @dataclass
@@ -62,6 +62,7 @@ class Scene:
         self.screen.tail = self.tail
         stack.callback(self.traffic.stop)
         self.traffic.start()
+        self.until(lambda: acknowledged(self.tail.entries()) > 0, "the load got no answer")
 
     def status(self) -> list[dict[str, Any]]:
         """`outlive status`: what is known about each store."""
@@ -107,7 +108,7 @@ class Scene:
         for number, store in enumerate(STORES):
             words = (verb, store, *options)
             self.screen.command(" ".join(words))
-            with self.screen.working(f"outlive {verb} {store}"):
+            with self.screen.working(f"outlive {verb} {store}", announced=True):
                 told = self._until_gates_open(words)
             for move in told["moves"]:
                 self.moves.append({"store": store, **move})
@@ -115,7 +116,8 @@ class Scene:
                 if number == 0 and len(move["gates"]) > 2:
                     self.screen.gates(title, move["gates"])
                 else:
-                    self.screen.line(f"{title}, {len(move['gates'])} gates open", "green")
+                    names = ", ".join(gate["name"] for gate in move["gates"])
+                    self.screen.line(f"{title}; open: {names}", "green")
 
     def kill(self, phase: str) -> None:
         """End the service as a power cut would, and start it again; the load goes on all the while."""
@@ -152,13 +154,15 @@ class Scene:
 
     def _until_gates_open(self, words: tuple[str, ...]) -> dict[str, Any]:
         """A closed gate is shown and tried again: on a busy machine a percentile may need a moment to recover."""
-        for _ in range(GATE_TRIES - 1):
+        ends = time.monotonic() + GATES_S
+        while True:
             try:
                 return outlive(self.work, self.environment, *words)
-            except DemoFailed as refused:
-                self.screen.line(f"{refused}", "yellow")
+            except CommandRefused as refused:
+                if time.monotonic() > ends:
+                    raise
+                self.screen.line(f"{refused}; trying again", "yellow")
             self.rest(3.0)
-        return outlive(self.work, self.environment, *words)
 
 
 def _sentence(row: Figures) -> str:

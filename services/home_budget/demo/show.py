@@ -1,10 +1,10 @@
-"""What people see: live lines and progress on a terminal, plain lines elsewhere, nothing but the summary with --json."""
+"""What people see: live lines and progress on a terminal, plain lines elsewhere, nothing with --json."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from services.home_budget.demo.entries import Tail, acknowledged
 from services.home_budget.demo.figures import POOL_LIMIT, QUERY_LIMIT_MS, REQUEST_LIMIT_MS, Figures, p95
 
 BEAT_S = 5.0
+PLAIN_WIDTH = 120
 Gates = Sequence[dict[str, Any]]
 
 
@@ -26,7 +27,7 @@ class Screen:
     """Where the demo tells what it does; `steps` is how many `working` blocks it will have in all."""
 
     def __init__(self, steps: int, silent: bool = False) -> None:
-        self.console = Console(quiet=silent, highlight=False, soft_wrap=not sys.stdout.isatty())
+        self.console = Console(quiet=silent, highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
         self.steps, self.done = steps, 0
         self.tail: Tail | None = None
         self._doing = ""
@@ -35,22 +36,23 @@ class Screen:
         self.console.print(Text(f"\n{text}", style="bold"))
 
     def line(self, text: str, style: str = "") -> None:
-        self.console.print(Text(f"  {text}", style=style))
+        self.console.print(Text(f"  {text}", style=style), soft_wrap=True)
 
     def command(self, words: str) -> None:
         """A command as the reader would type it."""
-        self.console.print(Text(f"  $ outlive {words}", style="cyan"))
+        self.line(f"$ outlive {words}", "cyan")
 
     @contextmanager
-    def working(self, text: str) -> Iterator[Callable[[str], None]]:
-        """A step under way, with the load's live figures; call what it gives to change the text."""
+    def working(self, text: str, announced: bool = False) -> Iterator[None]:
+        """A step under way, with the load's live figures; `announced` where a line before told of it already."""
         self._doing = text
-        if not self.console.is_terminal:
-            self.line(f"… {text}")
-            yield self._change
-        else:
+        if self.console.is_terminal:
             with Live(get_renderable=self._live, console=self.console, refresh_per_second=4, transient=True):
-                yield self._change
+                yield
+        else:
+            if not announced:
+                self.line(f"… {text}")
+            yield
         self.done += 1
 
     def beat(self, last: float) -> float:
@@ -80,11 +82,6 @@ class Screen:
         for row in rows:
             table.add_row(row.phase, f"{row.requests_s:.0f}", f"{row.writes_s:.0f}", *_judged(row))
         self.console.print(table)
-
-    def _change(self, text: str) -> None:
-        self._doing = text
-        if not self.console.is_terminal:
-            self.line(f"… {text}")
 
     def _live(self) -> Table:
         table = Table.grid(padding=(0, 1))

@@ -17,9 +17,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--ledger", type=Path, required=True)
-    parser.add_argument(
-        "--rows", type=Path, required=True, help="folder of expenses.json and incomes.json at the start"
-    )
+    parser.add_argument("--rows", type=Path, required=True, help="folder of the two files at the start")
     parser.add_argument("--workers", type=int, default=6)
     parser.add_argument("--pause-ms", type=float, default=10)
     parser.add_argument("--seed", type=int, default=1)

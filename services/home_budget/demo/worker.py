@@ -106,10 +106,8 @@ class Worker(threading.Thread):
         name = self.chance.choice(("amount", "amount", "category", "account"))
         if name == "amount":
             return name, round(self.chance.uniform(1, 900), 2)
-        words = (
-            ACCOUNTS if name == "account" else tuple(SHOPS) if noun == "expense" else ("Salary", "Freelance", "Rent")
-        )
-        return name, self.chance.choice(words)
+        categories = tuple(SHOPS) if noun == "expense" else ("Salary", "Freelance", "Rent")
+        return name, self.chance.choice(ACCOUNTS if name == "account" else categories)
 
     def _delete(self, noun: str, share: Share) -> Entry | None:
         if not share.deletable():
