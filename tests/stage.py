@@ -52,10 +52,12 @@ class Stage:
         self.services.append(service)
         return service
 
-    def tasks(self, phase: str = "dual_write", **options: Any) -> tuple[outlive.Service, Any]:
+    def tasks(
+        self, phase: str = "dual_write", address: Address | None = None, **options: Any
+    ) -> tuple[outlive.Service, Any]:
         """A closed service with one store of tasks."""
-        service = self.service(**options)
-        return service, outlive.mapping("tasks", Task, key="id", service=service, phase=phase)  # type: ignore[arg-type]
+        service = self.service(address=address)
+        return service, outlive.mapping("tasks", Task, key="id", service=service, phase=phase, **options)  # type: ignore[arg-type]
 
     async def open(self, service: outlive.Service) -> None:
         """Open with this stage's driver."""
@@ -111,9 +113,9 @@ class Stage:
             yield
 
     async def blocked(self, service: outlive.Service) -> None:
-        """Until a transaction of the service waits for a lock."""
-        query = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        await until(lambda: bool(self.sql(query)))
+        """Until a write transaction waits in its first statement."""
+        query = "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        await until(lambda: any("SET applied" in text for (text,) in self.sql(query)))
 
 
 async def until(condition: Callable[[], Any]) -> Any:

@@ -233,7 +233,7 @@ def test_backfill_runs_under_live_writes(make: Make, until: Callable[..., Any]) 
 
         def write() -> None:
             step = 0
-            while not stop.is_set():
+            while not stop.wait(0.0005):
                 step += 1
                 if step % 5000 in tasks:
                     tasks[step % 5000]["tags"].append(step)

@@ -7,13 +7,20 @@ line to PostgreSQL that is cut at a named moment.
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
+from sqlalchemy.dialects.postgresql import JSONB
 
 import outlive
+from outlive.commit.unit import Scope, current
 from outlive.errors import Conflict, Unholdable
 from outlive.postgres.address import Address
 from tests.stage import Stage, Task, request, tickets, until
@@ -25,6 +32,9 @@ def stage(request: pytest.FixtureRequest, database_address: Address, tmp_path: P
     stage = Stage(request.param, database_address, tmp_path)
     yield stage
     stage.close()
+
+
+WAITING = ("_io", "_socket", "io", "posix", "psycopg", "psycopg_binary", "select", "selectors", "socket", "sqlalchemy")
 
 
 class Steps:
@@ -503,5 +513,300 @@ def test_a_block_that_outlives_its_request_lands_on_its_own(stage: Stage) -> Non
         tasks[2].title = "after"
         await outlive.flush(service)
         assert stage.row(2) == ("after", False, [])
+
+    stage.play(schedule)
+
+
+# -- between the endpoint and the acknowledgement ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["cancelled", "disconnected"])
+def test_a_request_that_ends_before_its_acknowledgement_lands(stage: Stage, how: str) -> None:
+    """Cancelled, or left by its client, while its commit is in flight, a request's unit lands all the same, once."""
+    service, tasks = stage.tasks("dual_read")
+
+    async def schedule() -> None:
+        gone = asyncio.Event()
+
+        async def act() -> None:
+            tasks[1] = Task(1, "first")
+
+        async with stage.held(service):
+            running = request(service, act, gone=gone)
+            await stage.blocked(service)
+            gone.set()
+            if how == "cancelled":
+                running.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await running
+            assert stage.row(1) is None
+        if how == "disconnected":
+            with pytest.raises(OSError, match="gone"):
+                await running
+        await outlive.flush(service)
+        assert stage.row(1) == ("first", False, [])
+        assert tasks[1] == Task(1, "first")
+        assert stage.sql("SELECT applied FROM outlive.member") == [(1,)]
+
+    stage.play(schedule)
+
+
+# -- code without a unit -------------------------------------------------------------------------------------------
+
+
+def test_loose_code_on_the_loop(stage: Stage) -> None:
+    """All writes of one turn of the loop are one unit; `await outlive.flush()` returns once it is durable."""
+    service, tasks = stage.tasks()
+
+    async def schedule() -> None:
+        async with stage.held(service):
+            tasks[1] = Task(1, "first")
+            tasks[2] = Task(2)
+            flushing = asyncio.create_task(outlive.flush(service))
+            await stage.blocked(service)
+            assert len(tickets(service)) == 1
+            assert not flushing.done()
+        await flushing
+        assert stage.row(1) == ("first", False, [])
+        assert stage.sql("SELECT applied FROM outlive.member") == [(1,)]
+
+    stage.play(schedule)
+
+
+def test_a_thread_without_a_unit_blocks_until_durable(stage: Stage) -> None:
+    """Each call of a bare thread returns once it is committed; one that raises changes nothing."""
+    service, tasks = stage.tasks()
+
+    async def schedule() -> None:
+        seen: list[Any] = []
+
+        def work() -> None:
+            tasks[1] = Task(1, "first")
+            seen.append(stage.row(1))
+            tasks[1].tags.append("x")
+            seen.append(stage.row(1))
+            with pytest.raises(KeyError):
+                del tasks[7]
+            del tasks[1]
+            seen.append(stage.row(1))
+
+        thread = threading.Thread(target=work)
+        async with stage.held(service):
+            thread.start()
+            await stage.blocked(service)
+            assert not seen
+        await asyncio.to_thread(thread.join)
+        assert seen == [("first", False, []), ("first", False, ["x"]), None]
+
+    stage.play(schedule)
+
+
+def test_a_thread_of_a_request_joins_its_unit(stage: Stage) -> None:
+    """`asyncio.to_thread` writes in the request's unit, and does not wait; after the response it is on its own."""
+    service, tasks = stage.tasks()
+
+    async def schedule() -> None:
+        answered = threading.Event()
+        late: list[asyncio.Task[Any]] = []
+
+        def after() -> Any:
+            answered.wait()
+            tasks[2] = Task(2)
+            return stage.row(2)
+
+        async def act() -> None:
+            await asyncio.to_thread(tasks.__setitem__, 1, Task(1))
+            tasks[1].title = "joined"
+            assert stage.row(1) is None
+            late.append(asyncio.create_task(asyncio.to_thread(after)))
+
+        assert (await request(service, act)).status == 200
+        assert stage.row(1) == ("joined", False, [])
+        answered.set()
+        assert await late[0] == ("", False, [])
+
+    stage.play(schedule)
+
+
+def test_dict_operations_on_the_loop_do_no_io(stage: Stage) -> None:
+    """What an endpoint does to its dicts, up to the end of its unit, calls nothing that reads, writes or waits."""
+    service, tasks = stage.tasks()
+
+    async def schedule() -> None:
+        called: set[str] = set()
+
+        def profile(frame: Any, event: str, arg: Any) -> None:
+            name = (arg.__module__ or "") if event == "c_call" else frame.f_globals.get("__name__", "")
+            if str(name).split(".")[0] in WAITING:
+                called.add(f"{name}.{getattr(arg, '__name__', frame.f_code.co_name)}")
+
+        async with service.unit():
+            tasks[0] = Task(0)
+        unit = service.units.begin("measured")
+        token = current.set(Scope(unit))
+        gc.disable()  # what it would clear away here belongs to others
+        sys.setprofile(profile)
+        try:
+            for number in range(1, 100):
+                tasks[number] = Task(number)
+                tasks[number].tags.append("x")
+                tasks[0].title = str(number)
+                assert len(tasks) == number + 1
+            del tasks[99]
+            service.units.end(unit)
+        finally:
+            sys.setprofile(None)
+            gc.enable()
+            current.reset(token)
+        assert not called
+        await outlive.flush(service)
+        assert len(stage.sql("SELECT id FROM stage.tasks")) == 99
+
+    stage.play(schedule)
+
+
+# -- PostgreSQL refuses --------------------------------------------------------------------------------------------
+
+
+def test_a_refused_unit_does_not_fail_its_neighbours(stage: Stage) -> None:
+    """From dual_read on one bad unit of a group is told 422 and set back; the units around it land."""
+    service, tasks = stage.tasks("dual_read")
+
+    async def schedule() -> None:
+        stage.refuse()
+
+        def writing(number: int) -> Any:
+            async def act() -> None:
+                tasks[number] = Task(number, "bad" if number == 3 else "good")
+
+            return act
+
+        async with stage.held(service):
+            tasks[0] = Task(0)
+            await stage.blocked(service)
+            running = [request(service, writing(number)) for number in range(1, 8)]
+            await until(lambda: len(tickets(service)) == 8)
+        answers = await asyncio.gather(*running)
+        assert [answer.status for answer in answers] == [200, 200, 422, 200, 200, 200, 200]
+        assert list(tasks) == [0, 1, 2, 4, 5, 6, 7]
+        assert [row[0] for row in stage.sql("SELECT id FROM stage.tasks ORDER BY id")] == [0, 1, 2, 4, 5, 6, 7]
+        assert service.committer.figures.bisections > 0
+
+    stage.play(schedule)
+
+
+def test_a_refused_change_is_unlanded_in_dual_write(stage: Stage) -> None:
+    """In dual_write the request stands; what PostgreSQL refused is kept with its bytes, the reason and the code."""
+    service, tasks = stage.tasks()
+
+    async def schedule() -> None:
+        stage.refuse()
+
+        async def act() -> None:
+            tasks[1] = Task(1, "bad", tags=["kept"])
+            tasks[2] = Task(2, "good")
+
+        assert (await request(service, act)).status == 200
+        assert tasks[1] == Task(1, "bad", tags=["kept"])
+        assert stage.row(1) is None
+        assert stage.row(2) == ("good", False, [])
+        entries = stage.sql(
+            "SELECT store, key, op, document, reason, sqlstate FROM outlive.unlanded WHERE settled_at IS NULL"
+        )
+        ((store, key, op, document, reason, state),) = entries
+        assert (store, key, op, state) == ("tasks", "1", "put", "23514")
+        assert json.loads(document) == {"id": 1, "title": "bad", "done": False, "tags": ["kept"]}
+        assert "no_bad" in reason
+        async with service.unit():
+            tasks[1].title = "better"
+        assert stage.row(1) == ("better", False, ["kept"])
+        await until(lambda: stage.sql("SELECT settled_how FROM outlive.unlanded") == [("superseded",)])
+
+    stage.play(schedule)
+
+
+def test_a_unique_column_of_a_given_table(stage: Stage) -> None:
+    """A value that a user's table refuses is told to its request alone, in a group with others."""
+    table = sqlalchemy.Table(
+        "given", sqlalchemy.MetaData(), sqlalchemy.Column("id", sqlalchemy.BigInteger, primary_key=True),
+        sqlalchemy.Column("title", sqlalchemy.Text, unique=True), sqlalchemy.Column("done", sqlalchemy.Boolean),
+        sqlalchemy.Column("tags", JSONB), sqlalchemy.Column("outlive_version", sqlalchemy.BigInteger, nullable=False),
+        sqlalchemy.Column("outlive_position", sqlalchemy.Numeric, nullable=False),
+        sqlalchemy.Column("outlive_extra", JSONB),
+    )  # fmt: skip
+    engine = sqlalchemy.create_engine(stage.address.url())
+    table.create(engine)
+    engine.dispose()
+    service, tasks = stage.tasks("dual_read", model=table)
+
+    async def schedule() -> None:
+        def writing(number: int) -> Any:
+            async def act() -> None:
+                tasks[number] = Task(number, "one" if number < 3 else str(number))
+
+            return act
+
+        async with stage.held(service):
+            tasks[0] = Task(0)
+            await stage.blocked(service)
+            running = [request(service, writing(number)) for number in range(1, 5)]
+            await until(lambda: len(tickets(service)) == 5)
+        answers = await asyncio.gather(*running)
+        assert [answer.status for answer in answers] == [200, 409, 200, 200]
+        assert list(tasks) == [0, 1, 3, 4]
+        assert stage.sql("SELECT id FROM given ORDER BY id") == [(0,), (1,), (3,), (4,)]
+
+    stage.play(schedule)
+
+
+def test_what_cannot_be_held_in_dual_write(stage: Stage) -> None:
+    """The request stands, and the change is unlanded with store, key and field."""
+    service, tasks = stage.tasks()
+
+    async def schedule() -> None:
+        async def act() -> None:
+            tasks[1] = Task(1, "nul \x00")
+            tasks[2] = Task(2, "good")
+
+        assert (await request(service, act)).status == 200
+        assert tasks[1].title == "nul \x00"
+        assert stage.row(1) is None
+        assert stage.row(2) == ("good", False, [])
+        assert stage.sql("SELECT service, store, key, field FROM outlive.unlanded") == [
+            ("stage", "tasks", "1", "title")
+        ]
+        assert b"nul" in stage.sql("SELECT document FROM outlive.unlanded")[0][0]
+
+    stage.play(schedule)
+
+
+def test_what_cannot_be_held_from_dual_read_on(stage: Stage) -> None:
+    """The operation itself raises, naming store, key and field, and nothing has changed; the unit goes on."""
+    service, tasks = stage.tasks("dual_read")
+
+    async def schedule() -> None:
+        async with service.unit():
+            tasks[1] = Task(1, "first")
+        async with service.unit():
+            with pytest.raises(Unholdable) as told:
+                tasks[1].title = "nul \x00"
+            assert (told.value.store, told.value.key, told.value.field) == ("tasks", "1", "title")
+            with pytest.raises(Unholdable) as told:
+                tasks[1].tags.append("\ud800")
+            assert (told.value.store, told.value.key, told.value.field) == ("tasks", "1", "tags")
+            with pytest.raises(Unholdable):
+                tasks[2] = Task(2, "\x00")
+            assert tasks == {1: Task(1, "first")}
+            tasks[1].done = True
+        assert stage.row(1) == ("first", True, [])
+
+        async def act() -> None:
+            tasks[1].done = False
+            tasks[3] = Task(3, "\x00")
+
+        with pytest.raises(Unholdable):
+            await request(service, act)
+        assert stage.row(1) == ("first", False, [])
+        assert 3 not in tasks
 
     stage.play(schedule)
