@@ -60,11 +60,12 @@ class Stage:
         return service, outlive.mapping("tasks", Task, key="id", service=service, phase=phase, **options)  # type: ignore[arg-type]
 
     async def open(self, service: outlive.Service) -> None:
-        """Open with this stage's driver."""
+        """Open with this stage's driver, and wait until it has its connection."""
         if self.driver == "loop":
             await service.start_async()
         else:
             await asyncio.to_thread(service.start)
+        await until(lambda: service.committer.connected)
 
     def play(self, schedule: Callable[[], Awaitable[None]], *services: outlive.Service) -> None:
         """Run the schedule on a loop with the services open (all of the stage's, unless named) and close them."""
@@ -121,7 +122,7 @@ class Stage:
 async def until(condition: Callable[[], Any]) -> Any:
     """The first true answer; the schedule's time limit ends the wait."""
     while not (answer := condition()):
-        await asyncio.sleep(0.005)  # noqa: ASYNC110  what it waits for is in PostgreSQL
+        await asyncio.sleep(0.005)
     return answer
 
 
