@@ -92,7 +92,7 @@ def bury(service: Service) -> Step[None]:
     """Rows of processes of this machine that are dead, and whose journals have been drained, count as left."""
     me = service.committer.member
     rows = yield Ask(_DEAD, (service.service, socket.gethostname(), me.id if me is not None else 0))
-    claimed = {orphan.token for orphan in service.resources.orphans}
+    claimed = {orphan.token for orphan in service.resources.orphans if orphan.pending()}
     dead = [number for number, pid, boot in rows if boot not in claimed and not _alive(pid, boot, service)]
     if dead:
         yield Ask(_BURY, (dead,))

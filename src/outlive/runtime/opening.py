@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from outlive.commit.group import Write, fold, from_payload
 from outlive.commit.unit import ABSENT, Kept
@@ -20,10 +21,10 @@ from outlive.postgres import embedded
 from outlive.postgres.address import Address
 from outlive.postgres.connect import Database
 from outlive.postgres.derive import check_tables, ensure_derived
-from outlive.postgres.drive import drive
+from outlive.postgres.drive import Ask, Step, drive
 from outlive.postgres.migrate import migrate_service, upgrade_control
 from outlive.postgres.tables import StoreTable
-from outlive.records import canonical
+from outlive.records import canonical, key_text
 from outlive.runtime import member, switching
 from outlive.runtime.watch import Watcher
 from outlive.stores import files
@@ -41,6 +42,18 @@ INSERT INTO outlive.phase (service, store, phase, epoch, changed_at, changed_by,
 VALUES (%s, %s, %s, 1, now(), 'start', 'first declared') ON CONFLICT (service, store) DO NOTHING
 """
 _PHASES = "SELECT store, phase, seeded_at IS NOT NULL, pins_overridden FROM outlive.phase WHERE service = %s"
+_OTHERS = """
+SELECT id FROM outlive.member WHERE service = %s AND id <> %s AND left_at IS NULL AND written_off_at IS NULL
+"""
+_WITHOUT = "started without PostgreSQL"
+_MOVE_ROW = """
+UPDATE outlive.phase AS p SET phase = %s, changed_at = now(), changed_by = 'start', backfill = NULL,
+       reason = 'started without PostgreSQL', epoch = s.epoch + 1
+FROM outlive.service AS s WHERE s.service = p.service AND p.service = %s AND p.store = %s AND p.phase <> %s
+RETURNING p.epoch
+"""
+_RAISE = "UPDATE outlive.service SET epoch = %s WHERE service = %s"
+_EVENT = "INSERT INTO outlive.event (service, store, kind, actor, detail) VALUES (%s, %s, %s, %s, %s)"
 SKIPPED = frozenset({"unpinned", "way_back", "connection_budget"})
 
 
@@ -297,6 +310,7 @@ def _open_without(service: Service) -> None:
         if isinstance(store, JsonFileStore):
             store.enter("legacy")
             _refuse_stale(service, store, before)
+            _bring_back(store)
             store.read()
         if before != "legacy":
             service.degraded = f"PostgreSQL was in charge of {store.name} ({before}) and is away"
@@ -305,8 +319,6 @@ def _open_without(service: Service) -> None:
         phase = desired(service, store, past.get(store.name))
         if phase == "dual_write":
             store.enter("dual_write")
-    if service.database is not None:
-        service.watcher.start_late = True
     from outlive.commit.drivers import ThreadDriver
 
     if isinstance(service.driver, ThreadDriver):
@@ -319,15 +331,16 @@ def _refuse_stale(service: Service, store: JsonFileStore, before: Phase) -> None
         return
     if service.environment.get("OUTLIVE_ACCEPT_STALE", "").lower() in ("1", "true", "yes", "on"):
         return
-    newest = _newest_file(store)
-    age = "unknown" if newest is None else f"{(time.time() - newest) / 3600:.1f} h"
+    found = store.path if store.path.exists() else files.archived(store.path)
+    age = "unknown" if found is None else f"{(time.time() - found.stat().st_mtime) / 3600:.1f} h"
     raise FileStale(path=str(store.path), age=age, phase=before)
 
 
-def _newest_file(store: JsonFileStore) -> float | None:
-    found = [store.path, *(store.path.parent / "archive").glob(f"{store.path.stem}.*{store.path.suffix}")]
-    times = [path.stat().st_mtime for path in found if path.exists()]
-    return max(times, default=None)
+def _bring_back(store: JsonFileStore) -> None:
+    """A stale start was accepted and the file is archived: its newest copy takes its place again."""
+    copy = files.archived(store.path)
+    if not store.path.exists() and copy is not None:
+        files.replace(store.path, copy.read_bytes())
 
 
 def _replay_into_memory(service: Service) -> None:
@@ -342,8 +355,10 @@ def _replay_into_memory(service: Service) -> None:
         for key, write in by_key.items():
             _apply(store, key, write)
         store.reorder()
-        content, newest, encoded = store.content()
-        files.write_with_sidecar(store.path, content, newest, "legacy")
+        content, _, encoded = store.content()
+        sidecar = files.Sidecar.read(store.path)
+        folded = {**(sidecar.folded if sidecar else {}), **{key_text(key): w.version for key, w in by_key.items()}}
+        files.write_with_sidecar(store.path, content, sidecar.upto if sidecar else 0, "legacy", folded)
         store.stamp, store.in_file = files.stamp_of(store.path), encoded
 
 
@@ -358,6 +373,32 @@ def _apply(store: JsonFileStore, key: Any, write: Write) -> None:
     position = known.position if known is not None else write.position
     store.image_put(key, fill.build(store, key, encoded))
     store.kept[key] = Kept(encoded, write.version, position)
+
+
+def reconcile(service: Service) -> None:
+    """PostgreSQL is there after a start without it: journals drain, and rows follow what the environment pinned.
+
+    A row changes only while this process is alone; else the difference stays, named in `status`.
+    """
+    if service.degraded is None or service.database is None:
+        return
+    with service.database.connect() as conn:
+        drive(member.bury(service), conn)
+        for name, store in service.stores.items():
+            drive(_follow_pin(service, name, store.phase), conn)
+    service.degraded = None
+
+
+def _follow_pin(service: Service, name: str, phase: Phase) -> Step[None]:
+    me = service.committer.member
+    others = yield Ask(_OTHERS, (service.service, me.id if me is not None else 0))
+    if others:
+        log.error("outlive: %s is in %s here, and other members of %s are live", name, phase, service.service)
+        return
+    rows = yield Ask(_MOVE_ROW, (phase, service.service, name, phase))
+    if rows:
+        yield Ask(_RAISE, (rows[0][0], service.service))
+        yield Ask(_EVENT, (service.service, name, "phase", "start", Jsonb({"to": phase, "reason": _WITHOUT})))
 
 
 def describe(error: OutliveError) -> str:

@@ -20,7 +20,7 @@ from outlive.errors import FileHeld, PhaseRefused
 from outlive.phases.machine import plan_walk
 from outlive.postgres.drive import Ask, Step, drive
 from outlive.postgres.upsert import Statements
-from outlive.records import parse
+from outlive.records import key_text, parse
 from outlive.stores import files, tracking
 from outlive.stores.json_file import JsonFileStore
 from outlive.stores.log import LogStore
@@ -242,7 +242,12 @@ def lineage(store: JsonFileStore, rows: list[Any]) -> dict[Any, Kept] | None:
     sidecar = files.Sidecar.read(store.path)
     if sidecar is None:
         return None
-    return {key: Kept(enc, ver, pos) for key, enc, ver, pos in rows if ver <= sidecar.upto}
+    folded = sidecar.folded
+    return {
+        key: Kept(enc, ver, pos)
+        for key, enc, ver, pos in rows
+        if ver <= sidecar.upto or ver <= folded.get(key_text(key), 0)
+    }
 
 
 def newer_rows(store: JsonFileStore, rows: list[Any], known: dict[Any, Kept]) -> None:

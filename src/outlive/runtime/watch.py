@@ -123,8 +123,15 @@ class Watcher:
             self._scrub_if_due()
             self._arm()
             if self.connected():
+                self._reconcile()
                 self._follow()
                 self._tell()
+
+    def _reconcile(self) -> None:
+        if self.service.degraded is not None and not self.service.journal_units():
+            from outlive.runtime import opening
+
+            opening.reconcile(self.service)
 
     def connected(self) -> bool:
         """Whether there is a connection, made now if PostgreSQL is there."""

@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +166,7 @@ class Sidecar:
     previous_upto: int
     phase: str
     at: float
+    folded: dict[str, int] = field(default_factory=dict)  # newer changes that a journal brought to the file, by key
 
     @staticmethod
     def path_of(path: Path) -> Path:
@@ -190,13 +191,19 @@ class Sidecar:
         return self.previous_upto if found == self.previous else None
 
 
-def write_with_sidecar(path: Path, content: bytes, upto: int, phase: str) -> None:
+def write_with_sidecar(path: Path, content: bytes, upto: int, phase: str, folded: dict[str, int] | None = None) -> None:
     """Replace the file; the sidecar goes first and knows both states, so a crash in between is no foreign edit."""
     old = Sidecar.read(path)
     found = digest(path.read_bytes()) if path.exists() else ""
     old_upto = (old.upto_of(found) if old is not None else None) or 0
-    Sidecar(digest(content), found, upto, old_upto, phase, time.time()).write(path)
+    Sidecar(digest(content), found, upto, old_upto, phase, time.time(), folded or {}).write(path)
     replace(path, content)
+
+
+def archived(path: Path) -> Path | None:
+    """The newest archived copy of a file, or None."""
+    found = sorted((path.parent / "archive").glob(f"{path.stem}.*{path.suffix}"), key=lambda old: old.stat().st_mtime)
+    return found[-1] if found else None
 
 
 def archive(path: Path, keep_days: int = 30) -> Path | None:
