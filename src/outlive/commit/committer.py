@@ -89,6 +89,8 @@ class CommitHost(Protocol):
 
     def landed(self, units: list[Unit], outcome: Outcome) -> None: ...
 
+    def reread(self, units: list[Unit]) -> None: ...
+
     def joined(self) -> Step[None]: ...
 
     def journal_units(self) -> int: ...
@@ -149,7 +151,6 @@ class Committer:
         self._lock = threading.Lock()
         self._retry_at = 0.0
         self._failures = 0
-        self._unknown: tuple[int, int] | None = None
         self.away_since: float | None = None
 
     # -- in and out --------------------------------------------------------------------------------------------
@@ -187,6 +188,7 @@ class Committer:
         reason = f"the committer failed: {error}; the outcome is unknown"
         open_units = [unit for unit in units if not unit.settled]
         self._refuse(open_units, Unavailable(store=_names(units), reason=reason), open_units)
+        self.host.reread(units)
 
     def close(self) -> None:
         """Finish what is queued, then stop."""
@@ -342,19 +344,20 @@ class Committer:
             yield from self._split(units, error)
             return
         retry = isinstance(error, psycopg.Error) and (error.sqlstate or "") in ("40001", "40P01", "55P03")
+        unknown = None if self.member is None or retry else (self.member.id, seq)
         if not retry:
             self._lost(error)
             self.figures.unknown_outcomes += 1
-            self._unknown = None if self.member is None else (self.member.id, seq)
             yield from self._reconnect()
         if self.connected and self.member is not None and self.member.applied >= seq and not retry:
-            self._unknown = None
             self._landed(units, Outcome(), seq)
         elif self.connected and tries < MAX_TRIES:
-            self._unknown = None
             yield from self._again(units, tries + 1)
-        else:
+        elif self.connected:
             yield from self._journal(units)
+        else:
+            self.member = None  # its row stays as that commit left it, whatever this process writes from now on
+            yield from self._journal(units, unknown)
 
     def _split(self, units: list[Unit], error: psycopg.Error) -> Generator[Action, Any, None]:
         """Bisection: one bad unit never fails its neighbours. Units that hang together stay together."""
@@ -382,9 +385,10 @@ class Committer:
         except Fenced:
             yield from self._rejoin(units, 0)
         except (psycopg.Error, OSError) as error:
+            unknown = (self.member.id, seq)
             self._lost(error)
             yield from self._reconnect()
-            yield from self._journal(units)
+            yield from self._journal(units, unknown)
         else:
             self._landed(units, outcome, seq)
 
@@ -423,15 +427,19 @@ class Committer:
 
     # -- the journal -------------------------------------------------------------------------------------------
 
-    def _journal(self, units: list[Unit]) -> Generator[Action, Any, None]:
+    def _journal(self, units: list[Unit], unknown: tuple[int, int] | None = None) -> Generator[Action, Any, None]:
+        """Keep units in the journal; `unknown` is the commit (member, seq) that may have landed just these already."""
         refused = [unit for unit in units if not _journals(unit)]
         if refused:
-            units = self._refuse(refused, Unavailable(store=_names(refused), reason="PostgreSQL is away"), units)
+            kept = self._refuse(refused, Unavailable(store=_names(refused), reason="PostgreSQL is away"), units)
+            if unknown is not None:
+                self.host.reread([unit for unit in units if unit not in kept])
+            units = kept
         units = self._without_orphans(units)
         if not units:
             return
         try:
-            yield Append([groups.to_payload(unit, self._unknown) for unit in units])
+            yield Append([groups.to_payload(unit, unknown) for unit in units])
         except (JournalFull, OSError) as error:
             self._refuse(units, Unavailable(store=_names(units), reason=str(error)), units)
             return
@@ -498,6 +506,8 @@ class Committer:
         for unit in reversed(units):
             self.figures.refused += 1
             self.host.finish(unit, error)
+        if not isinstance(error, Unavailable):
+            self.host.reread(units)
 
     def _finish(self, unit: Unit) -> None:
         self.host.finish(unit, None)
