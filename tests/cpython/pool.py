@@ -88,6 +88,7 @@ class Factory:
         self.__name__ = kind.__name__
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """A drop-in that holds what the builtin would. Raises what the builtin's constructor raises."""
         drop_in = self._fresh(self.kind)
         if self.kind is dict:
             drop_in.update(*args, **kwargs)

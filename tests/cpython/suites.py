@@ -24,13 +24,13 @@ PACKAGE_MISSING = (
 class _Literals(ast.NodeTransformer):
     """Makes `x = {...}` and `{...}.method` into `x = dict({...})` and `dict({...}).method`; sets likewise."""
 
-    def visit_Assign(self, node: ast.Assign) -> ast.AST:  # noqa: N802 - the name that ast.NodeVisitor calls
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
         """The value of an assignment."""
         self.generic_visit(node)
         node.value = self._wrapped(node.value)
         return node
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802 - as above
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         """What a method is called of."""
         self.generic_visit(node)
         node.value = self._wrapped(node.value)
@@ -61,8 +61,8 @@ class _Loader(SourceFileLoader):
 def load(name: str, **replaced: Any) -> types.ModuleType:
     """A fresh copy of the module `test.<name>` in which the given globals mean something else."""
     spec = importlib.util.find_spec(f"test.{name}")
-    assert spec is not None, f"test.{name} is not in this CPython's test package"
-    assert spec.origin is not None
+    if spec is None or spec.origin is None:
+        raise ImportError(f"No module named 'test.{name}'")
     loader = _Loader(f"outlive_{name}", spec.origin)
     fresh = importlib.util.spec_from_file_location(loader.name, Path(spec.origin), loader=loader)
     assert fresh is not None
