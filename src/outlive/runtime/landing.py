@@ -36,6 +36,11 @@ class Landing:
             for unit in units:
                 self._after(unit, outcome)
 
+    def read_again(self, keys: list[tuple[Any, Any]]) -> None:
+        """Records that the watcher shall read again from PostgreSQL into the same objects."""
+        with self.service.units.lock:
+            self.reread += keys
+
     def _raise(self, store: Any, key: Any, mine: int, version: int) -> None:
         self.service.clock.observe(version)
         kept = store.kept.get(key)

@@ -31,6 +31,7 @@ _JOIN = """
 INSERT INTO outlive.member (service, host, pid, boot, started_at, seen_at, lease_s, epoch)
 VALUES (%s, %s, %s, %s, now(), now(), %s, %s) RETURNING id
 """
+_FORMER = "UPDATE outlive.member SET left_at = now(), fenced = true WHERE boot = %s AND left_at IS NULL"
 _KNOWN = "SELECT applied, epoch, fenced FROM outlive.member WHERE id = %s FOR UPDATE"
 _SEEN = "UPDATE outlive.member SET seen_at = now(), report = %s WHERE id = %s"
 _ACKNOWLEDGE = "UPDATE outlive.member SET epoch = %s, seen_at = now() WHERE id = %s AND NOT fenced RETURNING id"
@@ -58,6 +59,7 @@ def join(service: Service) -> Step[None]:
         if rows and not rows[0][2]:
             known.applied, known.epoch = rows[0][0], rows[0][1]
             return
+    yield Ask(_FORMER, (service.started,))  # waits for a commit of this process that is still on its way
     (epoch,) = (yield Ask(_EPOCH, (service.service,)))[0]
     values = (service.service, socket.gethostname(), os.getpid(), service.started, LEASE_S, epoch)
     (number,) = (yield Ask(_JOIN, values))[0]

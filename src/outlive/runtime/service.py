@@ -72,6 +72,7 @@ class Service(Host):
         self.query_ms: deque[float] = deque(maxlen=1000)
         self.request_ms: deque[float] = deque(maxlen=1000)
         self.requests = self.failures = 0
+        self.sampled = deque(maxlen=1000)
         self.started = member.boot_token()
         self.degraded: str | None = None
         for store in self.stores.values():
@@ -93,6 +94,16 @@ class Service(Host):
         if self._settings is None:
             self._settings = Settings.from_env(self.env)
         return self._settings
+
+    @property
+    def shadow_share(self) -> float:  # type: ignore[override]
+        """The share of repository reads that are compared with PostgreSQL in dual_write."""
+        return self.settings.shadow_share
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether reads of a dual_read store come from memory because PostgreSQL is away."""
+        return not self.reachable and any(store.phase == "dual_read" for store in self.stores.values())
 
     @property
     def environment(self) -> Any:
@@ -333,6 +344,13 @@ class Service(Host):
 
     def landed(self, units: list[Unit], outcome: Outcome) -> None:
         self.landing.landed(units, outcome)
+
+    def reread(self, units: list[Unit]) -> None:
+        """What refused units had changed is read again from PostgreSQL, where that is the truth."""
+        changes = [change for unit in units for change in unit.changes.values()]
+        self.landing.read_again([(change.store, change.key) for change in changes if change.store.strict])  # type: ignore[attr-defined]
+        if changes and self.watcher is not None:
+            self.watcher.nudge()
 
     def joined(self) -> Step[None]:
         return member.join(self)

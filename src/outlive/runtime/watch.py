@@ -56,7 +56,8 @@ class Watcher:
         self.backfills: dict[str, dict[str, Any]] = {}
         self.remembered: dict[str, Any] = {}
         self.following = True  # the rows, whatever the environment says: while a start walks
-        self.prefer: str | None = service.environment.get("OUTLIVE_PREFER")
+        self.prefer = service.settings.prefer
+        self.resuming: set[str] = set()
         self._events: list[tuple[str, str, dict[str, Any]]] = []
         self._stop = threading.Event()
         self._nudge = threading.Event()
@@ -265,7 +266,16 @@ class Watcher:
             switching.settle(service)  # what was encoded in `legacy` is final, so the copy need not leave it out
             with service.database.connect() as conn:
                 known = self._known(store, conn, remembered)
-                done = backfill.run(store, conn, keys, known, self.prefer, at_home=service.at_home, tell=tell)
+                done = backfill.run(
+                    store,
+                    conn,
+                    keys,
+                    known,
+                    self.prefer,
+                    at_home=service.at_home,
+                    tell=tell,
+                    pause_s=service.settings.backfill_pause_s,
+                )
                 if isinstance(store, JsonFileStore):
                     store.dirty = True
                 self.scrub()
@@ -276,12 +286,17 @@ class Watcher:
             self.backfills[store.name] = {"done": False, "error": str(error), "total": len(keys)}
 
     def _known(self, store: Store, conn: psycopg.Connection[Any], remembered: Any) -> Any:
-        if remembered is not None or not isinstance(store, JsonFileStore):
+        if remembered is not None:
             return remembered
         rows = fill.read_rows(conn, store)
-        known = switching.lineage(store, rows)
+        known = switching.lineage(store, rows) if isinstance(store, JsonFileStore) else None
+        if known is None and store.name in self.resuming:
+            known = {}
         if known is not None:
             switching.newer_rows(store, rows, known)
+            switching.stay_deleted(self.service, store, conn)
+        if isinstance(store, JsonFileStore) and not rows:
+            switching.first_sidecar(store)
         return known
 
     # -- telling -----------------------------------------------------------------------------------------------
@@ -300,6 +315,7 @@ class Watcher:
             self.conn.execute(_EVENT, (service.service, name, kind, actor, Jsonb(detail)))
         self._supersede()
         self._reread()
+        self._shadow()
         if time.monotonic() - self._reported >= REPORT_S:
             self.report()
 
@@ -321,6 +337,23 @@ class Watcher:
         for store, key, version in done:
             self.conn.execute(_SUPERSEDED, (self.service.service, store.name, key_text(key), version))
 
+    def _shadow(self) -> None:
+        """Sampled reads against PostgreSQL, by version; only what is settled can be told."""
+        assert self.conn is not None
+        by_store: dict[Store, list[Any]] = {}
+        while self.service.sampled:
+            store, key = self.service.sampled.popleft()
+            by_store.setdefault(store, []).append(key)
+        for store, keys in by_store.items():
+            seen = switching.settled_versions(store, keys)
+            held = switching.row_versions(store, list(seen), self.conn)
+            again = switching.settled_versions(store, list(seen))
+            store.stats["shadowed"] += len(seen)
+            differing = [key for key, version in seen.items() if again.get(key) == version != held.get(key)]
+            store.stats["shadow_differences"] += len(differing)
+            for key in differing:
+                log.error("outlive: %s[%r]: a read from memory differs from PostgreSQL", store.name, key)
+
     def _reread(self) -> None:
         """Records that lost to a newer change are read again from PostgreSQL into the same objects."""
         assert self.conn is not None
@@ -340,6 +373,7 @@ class Watcher:
         assert store.table is not None
         with store.units.lock:
             if store.unsettled.get(key):
+                self.service.landing.read_again([(store, key)])
                 return
             record = store.image_get(key)
             if not rows:
