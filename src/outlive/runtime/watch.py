@@ -247,7 +247,7 @@ class Watcher:
         self._copies[store.name] = thread
         thread.start()
 
-    def stop_backfill(self, store: Store) -> None:
+    def stop_backfill(self, store: Any) -> None:
         """Wait for a running copy."""
         thread = self._copies.pop(store.name, None)
         if thread is not None and thread is not threading.current_thread():
@@ -360,12 +360,22 @@ class Watcher:
         landing = self.service.landing
         with self.service.units.lock:
             again, landing.reread = landing.reread, []
-        for store, key in again:
-            if store.retired or store.table is None:
-                continue
-            statement, values = Statements.of(store.table).select_keys([store.table.key_literal(key)])
-            rows = self.conn.execute(statement, values).fetchall()
-            self.service.at_home(lambda store=store, key=key, rows=rows: self._renew(store, key, rows))  # type: ignore[misc]
+        while again:
+            store, key = again[-1]
+            try:
+                self._read_again(store, key)
+            except BaseException:  # PostgreSQL may have gone again: the next tick goes on here
+                landing.read_again(again)
+                raise
+            again.pop()
+
+    def _read_again(self, store: Store, key: Any) -> None:
+        assert self.conn is not None
+        if store.retired or store.table is None:
+            return
+        statement, values = Statements.of(store.table).select_keys([store.table.key_literal(key)])
+        rows = self.conn.execute(statement, values).fetchall()
+        self.service.at_home(lambda: self._renew(store, key, rows))
 
     def _renew(self, store: Store, key: Any, rows: list[Any]) -> None:
         from outlive.commit.unit import ABSENT, Kept
