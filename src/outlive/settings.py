@@ -56,6 +56,9 @@ class Settings:
     pooler: bool | None = None
     scrub_s: float = 60.0
     poll_s: float = 0.2
+    backfill_pause_s: float = 0.0
+    shadow_share: float = 0.01
+    prefer: str | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -84,6 +87,9 @@ class Settings:
             pooler=_read(given, "DATABASE_POOLER", _boolean, None),
             scrub_s=_read(given, "OUTLIVE_SCRUB_S", _seconds, 60.0),
             poll_s=_read(given, "OUTLIVE_POLL_S", _seconds, 0.2),
+            backfill_pause_s=_read(given, "OUTLIVE_BACKFILL_PAUSE_S", _seconds, 0.0),
+            shadow_share=_read(given, "OUTLIVE_SHADOW_SHARE", _share, 0.01),
+            prefer=_read(given, "OUTLIVE_PREFER", _side, None),
         )
 
     @property
@@ -186,6 +192,19 @@ def _seconds(text: str) -> float:
     if not math.isfinite(value) or value <= 0:
         raise ValueError("is no positive number of seconds")
     return value
+
+
+def _share(text: str) -> float:
+    value = _seconds(text) if text.strip("0.") else 0.0
+    if value > 1:
+        raise ValueError("is no share between 0 and 1")
+    return value
+
+
+def _side(text: str) -> str:
+    if text not in ("memory", "table"):
+        raise ValueError("is neither memory nor table")
+    return text
 
 
 def _level(text: str) -> str:

@@ -48,6 +48,13 @@ def go(service: outlive.Service, store: str, phase: str, **options: Any) -> None
     assert service.stores[store].phase == phase
 
 
+def service_connection(make: Make) -> Any:
+    """A connection to the test's database."""
+    from outlive.postgres.connect import Database
+
+    return Database.from_settings(make().settings).connect()
+
+
 def rows_of(service: outlive.Service, store: str) -> list[Any]:
     """What PostgreSQL holds, in order, seen through a connection of its own."""
     from outlive.records import parse
@@ -159,6 +166,80 @@ def test_a_foreign_edit_between_two_starts_is_taken_in(make: Make, tmp_path: Pat
     with service.open():
         assert len(items.load()) == 2
         assert len(list(tmp_path.glob("items.edited-*"))) == 1
+
+
+def test_a_backfill_that_a_crash_cut_short_is_resumed(make: Make, tmp_path: Path) -> None:
+    """A start resumes: what is in the table comes first, deletes stay deleted, the rest comes from the file."""
+    from outlive.commit import failpoints
+
+    path = tmp_path / "items.json"
+    path.write_text(json.dumps([{"id": n} for n in range(1000)]))
+    service = make(OUTLIVE_PHASE="dual_write")
+    outlive.json_file(path, service=service)
+    failpoints.arm("backfill.chunk", "raise", 2)
+    with pytest.raises(OutliveError), service.open():
+        pass
+    failpoints.disarm()
+    service = make()
+    items = outlive.json_file(path, service=service)
+    with service.open():
+        assert [row["id"] for row in items.load()] == list(range(1000))
+        items.repository.delete(5).result()
+        assert [key for key, _ in rows_of(service, "items")] == [n for n in range(1000) if n != 5]
+
+
+def test_a_delete_that_the_file_missed_stays_deleted(make: Make, tmp_path: Path, until: Callable[..., Any]) -> None:
+    """After a crash and a time in `legacy` the file's old copy of a deleted record does not bring it back."""
+    path = tmp_path / "items.json"
+    service = make(OUTLIVE_PHASE="dual_write")
+    items = outlive.json_file(path, service=service, default=[{"id": 1}, {"id": 2}])
+    service.start()
+    until(path.exists)
+    service.watcher.stop()
+    items.repository.delete(2).result()
+    service.crash()
+    assert len(json.loads(path.read_text())) == 2
+    with service_connection(make) as conn:
+        conn.execute("UPDATE outlive.phase SET phase = 'legacy', backfill = NULL")
+    service = make()
+    items = outlive.json_file(path, service=service)
+    with service.open():
+        assert len(items.load()) == 2
+        until(lambda: service.committer.connected)
+        go(service, "items", "dual_write")
+        until(lambda: service.watcher.backfills["items"].get("done"))
+        assert items.load() == [{"id": 1}]
+        assert [key for key, _ in rows_of(service, "items")] == [1]
+
+
+def test_an_edit_of_the_file_in_dual_read_is_kept_aside(make: Make, tmp_path: Path, until: Callable[..., Any]) -> None:
+    """From `dual_read` on a foreign edit is never overwritten unseen: a copy stays beside the file."""
+    path = tmp_path / "items.json"
+    service = make(OUTLIVE_PHASE="dual_read")
+    items = outlive.json_file(path, service=service, default=[{"id": 1}])
+    with service.open():
+        until(path.exists)
+        path.write_text('[{"id": 7}]')
+        items.repository.insert({"id": 2}).result()
+        until(lambda: [row["id"] for row in json.loads(path.read_text())] == [1, 2])
+        assert [json.loads(p.read_text()) for p in tmp_path.glob("items.edited-*")] == [[{"id": 7}]]
+
+
+def test_sampled_reads_are_compared_with_postgresql(make: Make, until: Callable[..., Any]) -> None:
+    """In `dual_write` a share of the reads from memory is compared by version, and a difference is counted."""
+    service = make(OUTLIVE_SHADOW_SHARE="1")
+    tasks = outlive.mapping("tasks", dict, key="id", service=service, phase="dual_write")
+    with service.open():
+        tasks["a"] = {"id": "a"}
+        stats = service.stores["tasks"].stats
+        assert tasks.repository.find().result() == [{"id": "a"}]
+        until(lambda: stats["shadowed"] > 0)
+        assert stats["shadow_differences"] == 0
+        assert service.database is not None
+        with service.database.connect() as conn:
+            conn.execute("UPDATE shop.tasks SET outlive_version = outlive_version + 1")
+        tasks.repository.get("a").result()
+        until(lambda: stats["shadow_differences"] == 1)
 
 
 def test_a_second_process_on_one_file_is_refused(make: Make, tmp_path: Path) -> None:

@@ -151,7 +151,9 @@ class Joining:
 
     def __enter__(self) -> Unit:
         self._units.lock.acquire()
-        unit = self._units.active or current_unit()
+        unit = self._units.active
+        if unit is None:  # an empty unit is false, and is the active one all the same
+            unit = current_unit()
         if unit is None or unit.ended:
             unit = self._own()
         self.previous, self._units.active = self._units.active, unit

@@ -128,6 +128,8 @@ class Request:
             if not await self._acknowledge():
                 return
             start, self.start = self.start, None
+            if self.service.falls_back:
+                start["headers"] = [*start.get("headers", []), (b"x-outlive-reads", b"memory")]
             await self.send(start)
         elif not message.get("more_body", False) and self.scope.unit:
             await self._next_unit()

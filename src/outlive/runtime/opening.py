@@ -41,7 +41,10 @@ _ROW = """
 INSERT INTO outlive.phase (service, store, phase, epoch, changed_at, changed_by, reason)
 VALUES (%s, %s, %s, 1, now(), 'start', 'first declared') ON CONFLICT (service, store) DO NOTHING
 """
-_PHASES = "SELECT store, phase, seeded_at IS NOT NULL, pins_overridden FROM outlive.phase WHERE service = %s"
+_PHASES = """
+SELECT store, phase, seeded_at IS NOT NULL, pins_overridden, coalesce((backfill->>'done')::bool, false)
+FROM outlive.phase WHERE service = %s
+"""
 _OTHERS = """
 SELECT id FROM outlive.member WHERE service = %s AND id <> %s AND left_at IS NULL AND written_off_at IS NULL
 """
@@ -218,7 +221,7 @@ def _open_with(service: Service) -> None:
         drive(member.bury(service), conn)
         rows = {row[0]: row for row in conn.execute(_PHASES, (service.service,)).fetchall()}
         for store in service.stores.values():
-            _open_store(service, store, rows[store.name][1], rows[store.name][2], conn)
+            _open_store(service, store, rows[store.name], conn)
         for name, counter in service.counters.items():
             counter.phase = rows[name][1]
             if counter.phase != "legacy":
@@ -240,13 +243,14 @@ def _drain(service: Service, timeout_s: float = 120.0) -> None:
         raise PhaseRefused(store=service.service, reason="a journal of an earlier run could not be replayed")
 
 
-def _open_store(service: Service, store: Store, phase: Phase, seeded: bool, conn: psycopg.Connection[Any]) -> None:
+def _open_store(service: Service, store: Store, row: Any, conn: psycopg.Connection[Any]) -> None:
+    _, phase, seeded, _, copied = row
     if phase == "legacy":
         if isinstance(store, JsonFileStore):
             store.enter("legacy")
             store.read()
         return
-    if not seeded and _is_empty(service, store, conn):
+    if not seeded or (not copied and phase == "dual_write" and isinstance(store, JsonFileStore)):
         _seed(service, store, phase, conn)
         return
     for cls in switching.record_classes(store):
@@ -266,12 +270,10 @@ def _open_store(service: Service, store: Store, phase: Phase, seeded: bool, conn
     service.watcher.backfills[store.name] = {"done": True}
 
 
-def _is_empty(service: Service, store: Store, conn: psycopg.Connection[Any]) -> bool:
-    return switching.count_rows(conn, store) == 0
-
-
 def _seed(service: Service, store: Store, phase: Phase, conn: psycopg.Connection[Any]) -> None:
-    """The first content of a store whose row says that PostgreSQL is in charge already."""
+    """The first content of a store whose row says that PostgreSQL is in charge already, or the rest of a back-fill
+    that a crash cut short: what the table holds comes first, and what was deleted from it stays deleted."""
+    service.watcher.resuming.add(store.name)
     if isinstance(store, JsonFileStore):
         store.enter("legacy")
         store.read()
@@ -297,6 +299,10 @@ def walk_to(service: Service, store: Any, wanted: Phase, conn: psycopg.Connectio
     ends = time.monotonic() + 30
     while store.phase != wanted and time.monotonic() < ends:
         time.sleep(0.005)
+    service.watcher.stop_backfill(store)
+    error = service.watcher.backfills.get(store.name, {}).get("error")
+    if error:
+        raise PhaseRefused(store=store.name, reason=f"its back-fill stopped: {error}")
 
 
 # -- without PostgreSQL --------------------------------------------------------------------------------------------

@@ -7,14 +7,12 @@ from PostgreSQL before reads move. Each switch itself is one assignment under th
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from outlive.commit.group import Unlanded, save_unlanded
 from outlive.commit.unit import ABSENT, Kept
 from outlive.errors import FileHeld, PhaseRefused
 from outlive.phases.machine import plan_walk
@@ -250,7 +248,7 @@ def lineage(store: JsonFileStore, rows: list[Any]) -> dict[Any, Kept] | None:
     }
 
 
-def newer_rows(store: JsonFileStore, rows: list[Any], known: dict[Any, Kept]) -> None:
+def newer_rows(store: Store, rows: list[Any], known: dict[Any, Kept]) -> None:
     """Rows that landed after our last write of the file: a crash kept them from it, so they come first."""
     with store.units.lock:
         late = [row for row in rows if row[0] not in known]
@@ -262,6 +260,53 @@ def newer_rows(store: JsonFileStore, rows: list[Any], known: dict[Any, Kept]) ->
             store.fresh[key] = position
         if late:
             store.reorder()
+
+
+def first_sidecar(store: JsonFileStore) -> None:
+    """The file has held nothing of the table yet; from here on a start can tell."""
+    if store.path.exists() and files.Sidecar.read(store.path) is None:
+        now = files.digest(store.path.read_bytes())
+        files.Sidecar(now, now, 0, 0, store.phase, time.time()).write(store.path)
+
+
+def stay_deleted(service: Service, store: Store, conn: psycopg.Connection[Any]) -> None:
+    """Records whose delete landed after the file was last written do not come back; what it held is kept unlanded."""
+    assert store.table is not None
+    sidecar = files.Sidecar.read(store.path) if isinstance(store, JsonFileStore) else None
+    upto, folded = (sidecar.upto, sidecar.folded) if sidecar is not None else (0, {})
+    buried = fill.tombstones(conn, store)
+    rows = {key for key, *_ in fill.read_rows(conn, store)}
+    entries = []
+    with store.units.lock:
+        for key, record in list(store.image_items()):
+            version = buried.get(fill.literal(store, key), 0)
+            if key in rows or version <= upto or version <= folded.get(key_text(key), 0):
+                continue
+            entries.append(Unlanded(store, key, "put", version - 1, 0, store.document(record)[0], _LATE))
+            store.image_drop(key)
+            store.fresh.pop(key, None)
+    me = service.committer.member
+    drive(save_unlanded(entries, me.id if me is not None else 0), conn)
+
+
+_LATE = "deleted in PostgreSQL after the file was last written"
+
+
+def settled_versions(store: Store, keys: list[Any]) -> dict[Any, int]:
+    """Versions of these records as memory has them, without those that units are writing."""
+    with store.units.lock:
+        return {
+            key: store.kept[key].version
+            for key in keys
+            if key in store.kept and key not in store.unsettled and key not in store.outside
+        }
+
+
+def row_versions(store: Store, keys: list[Any], conn: psycopg.Connection[Any]) -> dict[Any, int]:
+    """The same as PostgreSQL has them."""
+    assert store.table is not None
+    statement, values = Statements.of(store.table).select_keys(sorted(fill.literal(store, key) for key in keys))
+    return {stored.key: stored.version for stored in map(store.table.read, conn.execute(statement, values).fetchall())}
 
 
 def compare_file(service: Service, store: JsonFileStore) -> None:
@@ -282,19 +327,11 @@ def compare_file(service: Service, store: JsonFileStore) -> None:
         store.in_file = {key: k.encoded for key, k in store.kept.items() if k.version <= sidecar.upto}
         store.take_in(stamp)
     else:
-        aside = keep_aside(store.path)
+        aside = files.keep_aside(store.path)
         store.set_aside.append(str(aside))
         store.dirty = True
         log.error("outlive: %s was edited while PostgreSQL was in charge; kept aside as %s", store.path, aside)
         service.watcher.note(store, "file_set_aside", {"file": str(aside)})
-
-
-def keep_aside(path: Path) -> Path:
-    """A copy of a file that will be overwritten, beside it."""
-    day = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    aside = path.with_name(f"{path.stem}.edited-{day}-{os.getpid()}{path.suffix}")
-    shutil.copy2(path, aside)
-    return aside
 
 
 def hold_file(store: JsonFileStore, phase: Phase) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from outlive.stores.store import Store
 
 Key = Hashable
 DELETED = ABSENT
+SAMPLED = 20
 
 
 class Backing:
@@ -49,6 +51,7 @@ class Backing:
     def image_get(self, key: Key) -> Any:
         """The live record, or ABSENT."""
         store = self.store
+        self._sample((key,))
         if isinstance(store, JsonFileStore):
             store.refresh()
         return store.image_get(key)
@@ -58,7 +61,15 @@ class Backing:
         store = self.store
         if isinstance(store, JsonFileStore):
             store.refresh()
-        return store.image_items()
+        items = list(store.image_items())
+        self._sample([key for key, _ in items[:SAMPLED]])
+        return items
+
+    def _sample(self, keys: Iterable[Key]) -> None:
+        """In dual_write a share of the reads is compared with PostgreSQL afterwards, by version."""
+        store = self.store
+        if store.phase == "dual_write" and random.random() < store.host.shadow_share:  # noqa: S311  no secret
+            store.host.sampled.extend((store, key) for key in keys)
 
     def unit_changes(self) -> Mapping[Key, Any]:
         """This unit's own changes in phase database: key -> record or DELETED."""

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -198,6 +199,14 @@ def write_with_sidecar(path: Path, content: bytes, upto: int, phase: str, folded
     old_upto = (old.upto_of(found) if old is not None else None) or 0
     Sidecar(digest(content), found, upto, old_upto, phase, time.time(), folded or {}).write(path)
     replace(path, content)
+
+
+def keep_aside(path: Path) -> Path:
+    """A copy of a file that will be overwritten, beside it."""
+    day = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    aside = path.with_name(f"{path.stem}.edited-{day}-{os.getpid()}{path.suffix}")
+    shutil.copy2(path, aside)
+    return aside
 
 
 def archived(path: Path) -> Path | None:

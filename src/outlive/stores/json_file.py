@@ -303,11 +303,23 @@ class JsonFileStore(Store):
             for key in changed:
                 self.put(unit, key, by_key[key])
 
+    def keep_foreign(self) -> None:
+        """From dual_read on an edit by another hand is not taken in; a copy is kept aside before it is overwritten."""
+        stamp = files.stamp_of(self.path)
+        if self.strict and stamp is not None and self.stamp is not None and stamp != self.stamp:
+            aside = files.keep_aside(self.path)
+            self.set_aside.append(str(aside))
+            log.error("outlive: %s was edited while PostgreSQL is in charge; kept aside as %s", self.path, aside)
+
     def content(self) -> tuple[bytes, int, dict[Key, bytes]]:
         """The file's bytes for what is kept, the newest version in them, and the records as encoded."""
         with self.units.lock:
-            items = sorted(self.kept.items(), key=lambda item: item[1].position)
-            encoded = {key: kept.encoded for key, kept in items}
+            states = {key: (kept.position, kept.encoded) for key, kept in self.kept.items()}
+            # what a back-fill has not copied yet has no entry in kept, and belongs to the file all the same
+            for key in self.image.keys() - self.kept.keys() - self.unsettled.keys():
+                states[key] = (self.position(key) or 0, self.encoded(self.image[key]))
+            encoded = {key: state[1] for key, state in sorted(states.items(), key=lambda item: item[1][0])}
+            items = self.kept.items()
             upto = max((kept.version for _, kept in items), default=0)
         rows = [self.record_type.record(restored(parse(value))) for value in encoded.values()]
         return self.format.dump(rows), upto, encoded
@@ -316,6 +328,7 @@ class JsonFileStore(Store):
         """Write what is kept to the file. In `legacy` this is the acknowledgement; later it is written behind."""
         with self._writing:
             self.refresh()
+            self.keep_foreign()
             self.dirty = False
             content, newest, encoded = self.content()
             if self.phase == "legacy":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,6 +40,8 @@ class Host(ABC):
     service: str
     units: Units
     clock: VersionClock
+    shadow_share: float
+    sampled: deque[tuple[Store, Key]]
 
     @abstractmethod
     def ready(self, store: Store) -> None:
@@ -101,7 +104,14 @@ class Store(ABC):
         self.repository: Any = None
         self.used_at: float | None = None
         self.used_by: str | None = None
-        self.stats: dict[str, int] = {"unlanded": 0, "scrubbed": 0, "unholdable": 0, "writes": 0, "errors": 0}
+        self.stats: dict[str, int] = {
+            "unlanded": 0,
+            "scrubbed": 0,
+            "unholdable": 0,
+            "writes": 0,
+            "shadowed": 0,
+            "shadow_differences": 0,
+        }
 
     # -- the image ---------------------------------------------------------------------------------------------
 

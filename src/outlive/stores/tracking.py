@@ -407,11 +407,11 @@ def _extend(tracked: Any, places: Places) -> Any:
     if len(both) != len(tracked._places):
         tracked._places = both
         if type(tracked) is TrackedDict:
-            for key, value in tracked.items():
-                adopt(value, inner(tracked, key))
+            for key, value in list(tracked.items()):
+                dict.__setitem__(tracked, key, adopt(value, inner(tracked, key)))
         elif type(tracked) is TrackedList:
-            for value in tracked:
-                adopt(value, places)
+            for index, value in enumerate(list(tracked)):
+                list.__setitem__(tracked, index, adopt(value, places))
     return tracked
 
 

@@ -25,6 +25,8 @@ SELECT key, version, op, position, document FROM outlive.unlanded
 WHERE service = %s AND store = %s AND settled_at IS NULL ORDER BY version
 """
 
+_BURIED = "SELECT key, version FROM outlive.tombstone WHERE service = %s AND store = %s"
+
 Loaded = list[tuple[Any, bytes, int, Any]]  # key, canonical document, version, position
 
 
@@ -51,13 +53,30 @@ def read_unlanded(conn: psycopg.Connection[Any], store: Store) -> list[tuple[Any
     ]
 
 
+def tombstones(conn: psycopg.Connection[Any], store: Store) -> dict[str, int]:
+    """Versions of the deletes that the store remembers, by the key column's text."""
+    return dict(conn.execute(_BURIED, (store.host.service, store.name)).fetchall())
+
+
+def literal(store: Store, key: Any) -> str:
+    """The key as the key column's text; empty for a key that no row can have."""
+    assert store.table is not None
+    try:
+        return store.table.key_literal(key)
+    except Unholdable:
+        return ""
+
+
 def fill(store: Store, conn: psycopg.Connection[Any]) -> float:
     """Makes the image what the table and newer unlanded changes say. Returns milliseconds."""
     began = time.perf_counter()
     rows = read_rows(conn, store)
     records = {key: (encoded, version, position) for key, encoded, version, position in rows}
     store.outside.clear()
+    buried = tombstones(conn, store)
     for key, version, op, position, document in read_unlanded(conn, store):
+        if buried.get(literal(store, key), 0) > version:
+            continue
         store.outside.add(key)
         if op == "delete" or document is None:
             records.pop(key, None)
