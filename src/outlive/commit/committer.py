@@ -151,6 +151,7 @@ class Committer:
         self._lock = threading.Lock()
         self._retry_at = 0.0
         self._failures = 0
+        self._doubtful: list[Unit] = []  # refused, though their commit may have landed
         self.away_since: float | None = None
 
     # -- in and out --------------------------------------------------------------------------------------------
@@ -188,7 +189,7 @@ class Committer:
         reason = f"the committer failed: {error}; the outcome is unknown"
         open_units = [unit for unit in units if not unit.settled]
         self._refuse(open_units, Unavailable(store=_names(units), reason=reason), open_units)
-        self.host.reread(units)
+        self._doubtful += units
 
     def close(self) -> None:
         """Finish what is queued, then stop."""
@@ -423,6 +424,8 @@ class Committer:
             self._failures = 0
             self.connected = True
             self.away_since = None
+            doubtful, self._doubtful = self._doubtful, []
+            self.host.reread(doubtful)  # joining has waited for what was still on its way
             self.host.connection_changed(True)
 
     # -- the journal -------------------------------------------------------------------------------------------
@@ -433,7 +436,7 @@ class Committer:
         if refused:
             kept = self._refuse(refused, Unavailable(store=_names(refused), reason="PostgreSQL is away"), units)
             if unknown is not None:
-                self.host.reread([unit for unit in units if unit not in kept])
+                self._doubtful += [unit for unit in units if unit not in kept]
             units = kept
         units = self._without_orphans(units)
         if not units:
