@@ -121,7 +121,7 @@ class Stage:
 
 async def until(condition: Callable[[], Any]) -> Any:
     """The first true answer; the schedule's time limit ends the wait."""
-    while not (answer := condition()):
+    while not (answer := condition()):  # noqa: ASYNC110  what it waits for is in PostgreSQL
         await asyncio.sleep(0.005)
     return answer
 
@@ -212,7 +212,7 @@ def tickets(service: outlive.Service) -> list[Unit]:
 class Line:
     """A TCP proxy in front of PostgreSQL. `cut` closes what goes through it and refuses what comes, `mend` ends that.
 
-    `at_commit = "before"` cuts the connection that sends COMMIT without passing it on, "after" passes it on and cuts
+    `at_commit = "before"` cuts the committer's connection when it sends COMMIT, without passing it on, "after" passes it on and cuts
     once PostgreSQL has answered, in place of the answer. Both happen once, and leave the line cut if `stay_cut`.
     """
 
@@ -275,9 +275,11 @@ class Line:
         return socket.create_connection((host, int(port)))
 
     def _carry(self, source: socket.socket, target: socket.socket, to_server: bool) -> None:
+        writes = False  # whether this is the committer's connection
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                if to_server and self.at_commit is not None and b"COMMIT" in data:
+                writes = writes or b"SET applied" in data
+                if to_server and writes and self.at_commit is not None and b"COMMIT" in data:
                     self._cut_commit(source, target, data)
                     return
                 target.sendall(data)

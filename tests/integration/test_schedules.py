@@ -21,9 +21,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 import outlive
 from outlive.commit.unit import Scope, current
-from outlive.errors import Conflict, Unholdable
+from outlive.errors import Conflict, Unavailable, Unholdable
 from outlive.postgres.address import Address
-from tests.stage import Stage, Task, request, tickets, until
+from tests.stage import Stage, Task, lined, request, tickets, until
 
 
 @pytest.fixture(params=["thread", "loop"])
@@ -808,5 +808,379 @@ def test_what_cannot_be_held_from_dual_read_on(stage: Stage) -> None:
             await request(service, act)
         assert stage.row(1) == ("first", False, [])
         assert 3 not in tasks
+
+    stage.play(schedule)
+
+
+# -- PostgreSQL away, and commits whose outcome is unknown ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("at", ["before", "after"])
+@pytest.mark.parametrize("phase", ["dual_write", "dual_read"])
+def test_a_commit_whose_outcome_is_unknown_is_applied_once(stage: Stage, at: str, phase: str) -> None:
+    """Cut before PostgreSQL saw the COMMIT or after it answered: the unit lands once and its request is told so."""
+    with lined(stage.address) as line:
+        service, tasks = stage.tasks(phase, address=line.address)
+
+        async def schedule() -> None:
+            async with service.unit():
+                tasks[1] = Task(1, "first")
+
+            async def act() -> None:
+                tasks[1].title = "second"
+                tasks[2] = Task(2)
+
+            line.at_commit = at
+            assert (await request(service, act)).status == 200
+            assert line.commits_cut == 1
+            assert stage.row(1) == ("second", False, [])
+            assert stage.row(2) == ("", False, [])
+            assert stage.sql("SELECT applied FROM outlive.member") == [(2,)]
+            async with service.unit():
+                tasks[1].done = True
+            assert stage.row(1) == ("second", True, [])
+            assert stage.sql("SELECT reason FROM outlive.unlanded") == []
+
+        stage.play(schedule)
+
+
+@pytest.mark.parametrize("at", ["before", "after"])
+def test_a_journalled_commit_whose_outcome_is_unknown_is_applied_once(stage: Stage, at: str) -> None:
+    """In dual_write the journal takes the unit and what follows; once PostgreSQL is back each has landed once."""
+    with lined(stage.address) as line:
+        service, tasks = stage.tasks(address=line.address)
+
+        async def schedule() -> None:
+            async with service.unit():
+                tasks[1] = Task(1, "first")
+            line.at_commit, line.stay_cut = at, True
+            async with service.unit():
+                tasks[1].title = "second"
+            assert line.commits_cut == 1
+            if at == "after":
+                await until(lambda: stage.row(1) == ("second", False, []))
+            else:
+                assert stage.row(1) == ("first", False, [])
+            async with service.unit():
+                tasks[1].tags.append("away")
+                tasks[2] = Task(2)
+            assert stage.row(2) is None
+            line.mend()
+            await until(lambda: stage.row(2))
+            assert stage.row(1) == ("second", False, ["away"])
+            await until(lambda: not service.journal_units())
+            assert stage.sql("SELECT reason FROM outlive.unlanded") == []
+            async with service.unit():
+                tasks[1].done = True
+            assert stage.row(1) == ("second", True, ["away"])
+
+        stage.play(schedule)
+
+
+def test_more_than_one_batch_drains_after_an_unknown_outcome(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames of one commit that did not land, drained in several transactions: all of them land."""
+    monkeypatch.setattr("outlive.commit.committer.MAX_GROUP", 2)
+    with lined(stage.address) as line:
+        service, tasks = stage.tasks(address=line.address)
+
+        async def schedule() -> None:
+            line.at_commit, line.stay_cut = "before", True
+            for number in range(9):
+                async with service.unit():
+                    tasks[number] = Task(number)
+            assert stage.sql("SELECT id FROM stage.tasks") == []
+            line.mend()
+            await until(lambda: service.committer.connected and not service.journal_units())
+            assert len(stage.sql("SELECT id FROM stage.tasks")) == 9
+
+        stage.play(schedule)
+
+
+def test_an_unknown_outcome_is_answered_honestly_from_dual_read_on(stage: Stage) -> None:
+    """With PostgreSQL away after the COMMIT the answer is 503; when it is back, memory shows what had landed."""
+    with lined(stage.address) as line:
+        service, tasks = stage.tasks("dual_read", address=line.address)
+
+        async def schedule() -> None:
+            async with service.unit():
+                tasks[1] = Task(1, "first")
+
+            async def act() -> None:
+                tasks[1].title = "second"
+                tasks[2] = Task(2)
+
+            line.at_commit, line.stay_cut = "after", True
+            answer = await request(service, act)
+            assert answer.status == 503
+            await until(lambda: stage.row(1) == ("second", False, []))
+            line.mend()
+            await until(lambda: tasks[1].title == "second" and 2 in tasks)
+            async with service.unit():
+                tasks[1].done = True
+            assert stage.row(1) == ("second", True, [])
+
+        stage.play(schedule)
+
+
+def test_a_terminated_backend_is_noticed(stage: Stage) -> None:
+    """A committer whose backend was terminated between two groups lands the next one on a new connection."""
+    service, tasks = stage.tasks("dual_read")
+
+    async def schedule() -> None:
+        async with stage.held(service):
+            running = request(service, _putting(tasks, 1))
+            await stage.blocked(service)
+            stage.sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND query LIKE '%%SET applied%%' AND pid <> pg_backend_pid()"
+            )
+        assert (await running).status == 200
+        assert stage.row(1) == ("", False, [])
+        assert stage.sql("SELECT max(applied) FROM outlive.member") == [(1,)]
+
+    stage.play(schedule)
+
+
+def _putting(tasks: Any, number: int) -> Any:
+    async def act() -> None:
+        tasks[number] = Task(number)
+
+    return act
+
+
+def test_postgresql_away_in_dual_write(stage: Stage) -> None:
+    """Writes go to the journal and are acknowledged; they are in PostgreSQL, in order, once it is back."""
+    with lined(stage.address) as line:
+        service, tasks = stage.tasks(address=line.address)
+
+        async def schedule() -> None:
+            async with service.unit():
+                tasks[1] = Task(1, "first")
+                tasks[2] = Task(2)
+            line.cut()
+
+            async def act() -> None:
+                tasks[1].title = "away"
+                del tasks[2]
+                tasks[3] = Task(3)
+
+            assert (await request(service, act)).status == 200
+            async with service.unit():
+                tasks[3].done = True
+            assert service.journal_units() > 0
+            assert stage.row(1) == ("first", False, [])
+            line.mend()
+            await until(lambda: not service.journal_units())
+            assert stage.row(1) == ("away", False, [])
+            assert stage.row(2) is None
+            assert stage.row(3) == ("", True, [])
+            assert stage.sql("SELECT reason FROM outlive.unlanded") == []
+            async with service.unit():
+                tasks[2] = Task(2, "again")
+            assert stage.row(2) == ("again", False, [])
+
+        stage.play(schedule)
+
+
+def test_postgresql_away_in_dual_read(stage: Stage) -> None:
+    """A write answers 503 with Retry-After and memory is set back; reads go on, and all heals by itself."""
+    with lined(stage.address) as line:
+        service, tasks = stage.tasks("dual_read", address=line.address)
+
+        async def schedule() -> None:
+            async with service.unit():
+                tasks[1] = Task(1, "first")
+                tasks[2] = Task(2)
+            line.cut()
+
+            async def act() -> None:
+                tasks[1].title = "away"
+                del tasks[2]
+                tasks[3] = Task(3)
+
+            answer = await request(service, act)
+            assert answer.status == 503
+            assert int(answer.headers["retry-after"]) > 0
+            assert tasks == {1: Task(1, "first"), 2: Task(2)}
+            assert list(tasks) == [1, 2]
+            with pytest.raises(Unavailable):
+                async with service.unit():
+                    tasks[4] = Task(4)
+            assert await tasks.repository.get(1) == Task(1, "first")
+            line.mend()
+            await until(lambda: service.committer.connected)
+            assert (await request(service, act)).status == 200
+            assert stage.row(1) == ("away", False, [])
+            assert stage.row(2) is None
+
+        stage.play(schedule)
+
+
+# -- two processes on one database ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", ["put", "delete"])
+def test_a_delete_and_a_put_of_one_key_by_two_services(stage: Stage, first: str) -> None:
+    """Whichever commits last decides, its loser's version never comes back, and the tombstone is as new as the row."""
+    (one, putting), (two, deleting) = stage.tasks(), stage.tasks()
+
+    async def schedule() -> None:
+        async with one.unit():
+            putting[1] = Task(1, "first")
+        await two.close_async()
+        await stage.open(two)
+        assert 1 in deleting
+
+        async def put() -> None:
+            putting[1] = Task(1, "put")
+
+        async def delete() -> None:
+            del deleting[1]
+
+        acts = [(one, put), (two, delete)]
+        (ahead, lead), (behind, follow) = acts if first == "put" else acts[::-1]
+        async with stage.held(behind):
+            running = request(behind, follow)
+            await stage.blocked(behind)
+            assert (await request(ahead, lead)).status == 200
+        assert (await running).status == 200
+        ((version,),) = stage.sql("SELECT max(version) FROM outlive.tombstone WHERE key = '1'")
+        if first == "put":
+            assert stage.row(1) is None
+        else:
+            assert stage.row(1) == ("put", False, [])
+            assert stage.sql("SELECT outlive_version > %s FROM stage.tasks", version) == [(True,)]
+
+    stage.play(schedule)
+
+
+def test_an_in_place_change_does_not_bring_a_deleted_record_back(stage: Stage) -> None:
+    """A change of a record that another service has deleted loses: unlanded in dual_write, 409 from dual_read on."""
+    (one, changing), (two, deleting) = stage.tasks("dual_read"), stage.tasks("dual_read")
+
+    async def schedule() -> None:
+        async with one.unit():
+            changing[1] = Task(1, "first")
+        await two.close_async()
+        await stage.open(two)
+
+        async def change() -> None:
+            changing[1].title = "second"
+
+        async with stage.held(one):
+            running = request(one, change)
+            await stage.blocked(one)
+            async with two.unit():
+                del deleting[1]
+        assert (await running).status == 409
+        assert stage.row(1) is None
+        await until(lambda: 1 not in changing)
+
+    stage.play(schedule)
+
+
+def test_a_late_journal_does_not_bring_a_deleted_record_back(stage: Stage) -> None:
+    """A put that waited in a journal while another service deleted the key later goes to unlanded, not to the table."""
+    with lined(stage.address) as line:
+        (one, journalling), (two, deleting) = stage.tasks(address=line.address), stage.tasks()
+
+        async def schedule() -> None:
+            async with one.unit():
+                journalling[1] = Task(1, "first")
+            await two.close_async()
+            await stage.open(two)
+            line.cut()
+            async with one.unit():
+                journalling[1] = Task(1, "away")
+            async with two.unit():
+                del deleting[1]
+            line.mend()
+            await until(lambda: not one.journal_units())
+            assert stage.row(1) is None
+            assert stage.sql("SELECT key, op FROM outlive.unlanded") == [("1", "put")]
+            await until(lambda: 1 not in journalling)
+
+        stage.play(schedule)
+
+
+def test_the_same_field_changed_by_two_services(stage: Stage) -> None:
+    """From dual_read on the second is refused with 409 and reads the first's value; other fields merge."""
+    (one, mine), (two, theirs) = stage.tasks("dual_read"), stage.tasks("dual_read")
+
+    async def schedule() -> None:
+        async with one.unit():
+            mine[1] = Task(1, "first")
+        await two.close_async()
+        await stage.open(two)
+        record = theirs[1]
+        async with one.unit():
+            mine[1].title = "mine"
+
+        async def clash() -> None:
+            theirs[1].title = "theirs"
+
+        assert (await request(two, clash)).status == 409
+        assert stage.row(1) == ("mine", False, [])
+        await until(lambda: record.title == "mine")
+        assert theirs[1] is record
+        async with one.unit():
+            mine[1].title = "again"
+
+        async def beside() -> None:
+            theirs[1].done = True
+
+        assert (await request(two, beside)).status == 200
+        assert stage.row(1) == ("again", True, [])
+        assert record == Task(1, "again", True)
+
+    stage.play(schedule)
+
+
+def test_seeds_of_two_workers(stage: Stage) -> None:
+    """A store is seeded once: later seeds change nothing, bring no deleted record back, and are noted."""
+
+    def worker() -> tuple[outlive.Service, Any]:
+        service, tasks = stage.tasks()
+        tasks[1] = Task(1, "seed")
+        tasks[2] = Task(2, "seed")
+        tasks[3] = Task(3, "seed")
+        return service, tasks
+
+    (one, mine), (two, _) = worker(), worker()
+
+    async def schedule() -> None:
+        assert stage.row(1) == ("seed", False, [])
+        assert stage.sql("SELECT count(*), count(DISTINCT outlive_version) FROM stage.tasks") == [(3, 3)]
+        async with one.unit():
+            mine[1].title = "changed"
+            del mine[2]
+        await two.close_async()
+        again, fresh = worker()
+        await stage.open(again)
+        assert fresh == {1: Task(1, "changed"), 3: Task(3, "seed")}
+        assert stage.row(2) is None
+        await outlive.flush(again)
+        assert len(stage.sql("SELECT id FROM stage.tasks")) == 2
+        query = "SELECT detail ->> 'records' FROM outlive.event WHERE kind = 'seed_discarded'"
+        await until(lambda: stage.sql(query)[:2] == [("3",), ("3",)])
+
+    stage.play(schedule)
+
+
+def test_seeds_over_a_store_whose_records_were_all_deleted(stage: Stage) -> None:
+    """An emptied store is not seeded again."""
+    service, tasks = stage.tasks()
+    tasks[1] = Task(1, "seed")
+
+    async def schedule() -> None:
+        async with service.unit():
+            tasks.clear()
+        assert stage.sql("SELECT id FROM stage.tasks") == []
+        await service.close_async()
+        again, fresh = stage.tasks()
+        fresh[1] = Task(1, "seed")
+        await stage.open(again)
+        assert not fresh
+        assert stage.sql("SELECT id FROM stage.tasks") == []
 
     stage.play(schedule)
