@@ -46,8 +46,8 @@ def tell(result: Result, done: int, runs: int) -> None:
     """One line for a run, and one for each thing that was wrong with it."""
     word = "VIOLATED" if result.violations else "ok" if result.reached else "ok, fault not reached"
     print(
-        f"[{done:>3}/{runs}] run {result.scenario.number}: {result.scenario.title}: {word}; {result.acks} acknowledged, "
-        f"{result.refusals} refused, {result.seconds:.1f} s",
+        f"[{done:>3}/{runs}] run {result.scenario.number}: {result.scenario.title}: {word}; "
+        f"{result.acks} acknowledged, {result.refusals} refused, {result.seconds:.1f} s",
         flush=True,
     )
     for violation in result.violations[:12]:

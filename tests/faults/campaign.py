@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import secrets
 import shutil
 import signal
 import ssl
@@ -38,7 +39,7 @@ from tests.faults.scenarios import AWAY_POINTS, CUTS, DRAIN_POINTS, Scenario
 from tests.faults.workload import Maker
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT_S = 40.0
+LIMIT_S = 20.0
 PLAIN = ssl.create_default_context()  # only http is spoken; one context for all clients saves their start
 
 
@@ -67,11 +68,10 @@ class Campaign:
 
     def __enter__(self) -> Campaign:
         self.address = self._address or self.server_started()
+        name = f"faults_{secrets.token_hex(4)}"
         with psycopg.connect(self.address.conninfo(), autocommit=True) as conn:
-            if self._address is None:
-                conn.execute("CREATE DATABASE faults")
-        if self._address is None:
-            self.address = self.address.with_database("faults")
+            conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        self.address = self.address.with_database(name)
         database = Database(self.address)
         upgrade_control(database)
         database.dispose()
@@ -188,6 +188,8 @@ class Life:
             elif line["kind"] in {"crash", "stuck"}:
                 self.run.violations.append(Violation(line["kind"], f"life {self.number}", line["why"]))
             else:
+                if line["kind"] == "image":
+                    self.run.check(self.number, line["image"])
                 self.told[line["kind"] + line.get("at", "")] = line
             self.news.notify_all()
 
@@ -255,8 +257,8 @@ class Run:
         life = self.life = Life(self, self.lives, spec, environment)
         if s.driver == "loop":
             self._begin_loop(life, file_limit)
-        elif life.wait(lambda: "imagestart" in life.told):
-            self.check(life.told["imagestart"]["image"])
+        else:
+            life.wait(lambda: "imagestart" in life.told)
         return life
 
     def _begin_loop(self, life: Life, file_limit: int) -> None:
@@ -265,7 +267,7 @@ class Run:
         base = f"http://127.0.0.1:{life.told['port']['port']}"
         try:
             with httpx.Client(base_url=base, timeout=LIMIT_S, trust_env=False, verify=PLAIN) as client:
-                self.check(client.get("/image").json())
+                life.take({"kind": "image", "at": "start", "image": client.get("/image").json()})
                 client.post("/seed")
                 if file_limit:
                     client.get("/image?limit=1")
@@ -318,23 +320,21 @@ class Run:
                     pass
         if not life.ended.is_set():
             os.kill(life.pid, signal.SIGUSR1)
-        life.wait(lambda: "closed" in life.told)
         if not life.died(LIMIT_S):
-            self.violations.append(Violation("stuck", f"life {life.number}", "it did not close"))
+            os.kill(life.pid, signal.SIGUSR2)  # its threads' stacks, into its log
+            life.died(1.0)
+            self.violations.append(Violation("stuck", f"life {life.number}", f"it did not close, see {life.log}"))
             life.kill()
         status = life.close()
-        if "imageend" in life.told:
-            self.check(life.told["imageend"]["image"])
         if status not in {0, -signal.SIGKILL}:
             tail = life.log.read_text()[-1500:] if life.log.exists() else ""
             self.violations.append(Violation("crash", f"life {life.number}", f"exit status {status}: {tail}"))
         return "closed" in life.told
 
-    def check(self, image: dict[str, Any]) -> None:
-        """Hold an image against the ledger."""
-        life = "" if self.life is None else f"life {self.life.number}: "
+    def check(self, life: int, image: dict[str, Any]) -> None:
+        """Hold an image against the ledger as it was when the image was told."""
         found = self.ledger.check(Image.of(image))
-        self.violations += [Violation(v.kind, life + v.where, v.detail) for v in found]
+        self.violations += [Violation(v.kind, f"life {life}: {v.where}", v.detail) for v in found]
 
     def traffic(self, life: Life, units: int) -> bool:
         """Until this many more units are acknowledged."""

@@ -11,6 +11,7 @@ holds, and closes in order. Lines go through a named pipe that the parent reads,
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import json
 import os
 import random
@@ -28,7 +29,7 @@ from outlive.commit import failpoints
 from outlive.errors import OutliveError
 from tests.faults.workload import Aborted, Maker, Shelves
 
-PATIENCE_S = 30.0
+PATIENCE_S = 15.0
 
 
 class Worker:
@@ -145,6 +146,7 @@ class Worker:
         config = uvicorn.Config(self._app(), log_level="warning", lifespan="on", timeout_graceful_shutdown=10)
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
+        serving.add_done_callback(lambda _: self.stop.set())
         await asyncio.to_thread(self.stop.wait)
         server.should_exit = True
         await serving
@@ -256,6 +258,7 @@ def _become(order: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(order["env"])
     os.chdir(order["spec"]["folder"])
+    faulthandler.register(signal.SIGUSR2, all_threads=True)
     failpoints.arm_from(os.environ.get(failpoints.VARIABLE, ""))
 
 
