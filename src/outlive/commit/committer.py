@@ -97,6 +97,8 @@ class CommitHost(Protocol):
 
     def find_store(self, name: str) -> Any: ...
 
+    def find_counter(self, name: str) -> Any: ...
+
     def key_of(self, text: str) -> Any: ...
 
     def connection_changed(self, connected: bool) -> None: ...
@@ -464,6 +466,9 @@ class Committer:
         for seq, payload in frames:
             if seq not in done:
                 writes += groups.from_payload(payload, self.host.find_store, self.host.key_of)
+                for name, value in groups.payload_draws(payload).items():
+                    counter = self.host.find_counter(name)
+                    draws[counter] = max(value, draws.get(counter, value))
         applied = self.member.applied + 1
         try:
             step = groups.replay(groups.fold(writes), draws, self.member.id, self.member.epoch, applied)

@@ -20,7 +20,7 @@ from outlive.commit.unit import Change, Unit
 from outlive.errors import Conflict, KeyTaken, OutliveError, Unholdable
 from outlive.postgres.drive import Ask, Step
 from outlive.postgres.upsert import Statements
-from outlive.records import MISSING, canonical, key_text
+from outlive.records import MISSING, canonical, key_name
 
 Key = Hashable
 Document = dict[str, Any]
@@ -121,10 +121,13 @@ def prepare(stores: dict[str, dict[Key, Write]]) -> None:
     """Turn documents into literals. What a column cannot hold is marked; from dual_read on it refuses its units."""
     for writes in stores.values():
         for write in writes.values():
-            if write.document is None or write.error is not None:
+            if write.error is not None:
                 continue
             try:
-                write.literals = write.store.table.row(write.key, write.document, write.version, write.position)
+                if write.document is None:
+                    write.store.table.key_literal(write.key)
+                else:
+                    write.literals = write.store.table.row(write.key, write.document, write.version, write.position)
             except Unholdable as error:
                 write.error = write.store.named(error, write.key)
                 if write.store.strict:
@@ -173,8 +176,7 @@ def _land_store(writes: dict[Key, Write], outcome: Outcome) -> Step[None]:
     by_op: dict[str, list[Write]] = {"delete": [], "insert": [], "put": [], "patch": []}
     for write in writes.values():
         if write.error is not None:
-            facts = write.error.facts()
-            outcome.unlanded.append(unlanded(write, facts.get("reason", str(write.error)), facts.get("field")))
+            outcome.unlanded.append(refused(write))
         else:
             by_op["insert" if write.expect_absent and write.op == "put" else write.op].append(write)
     if by_op["delete"]:
@@ -185,6 +187,12 @@ def _land_store(writes: dict[Key, Write], outcome: Outcome) -> Step[None]:
         yield from _put(by_op["put"], outcome)
     if by_op["patch"]:
         yield from _patch(by_op["patch"], outcome)
+
+
+def refused(write: Write) -> Unlanded:
+    """A write that PostgreSQL cannot hold, as an entry of outlive.unlanded."""
+    facts = write.error.facts() if write.error is not None else {}
+    return unlanded(write, facts.get("reason", str(write.error)), facts.get("field"))
 
 
 def unlanded(write: Write, reason: str, where: str | None = None, sqlstate: str | None = None) -> Unlanded:
@@ -218,7 +226,7 @@ def _insert(writes: list[Write]) -> Step[None]:
     landed = {row[0] for row in rows}
     for literal, write in keys.items():
         if literal not in landed:
-            raise UnitsRefused(write.units, KeyTaken(store=write.store.name, key=key_text(write.key)))
+            raise UnitsRefused(write.units, KeyTaken(store=write.store.name, key=key_name(write.key)))
 
 
 def _put(writes: list[Write], outcome: Outcome) -> Step[None]:
@@ -306,7 +314,7 @@ def _contend(write: Write, stored: Any, fields: list[str], again: list[Write], o
 
 def _lost(write: Write, reason: str, outcome: Outcome) -> None:
     if write.store.strict:
-        raise UnitsRefused(write.units, Conflict(store=write.store.name, key=key_text(write.key), reason=reason))
+        raise UnitsRefused(write.units, Conflict(store=write.store.name, key=key_name(write.key), reason=reason))
     outcome.unlanded.append(unlanded(write, reason))
     outcome.reread.append((write.store, write.key))
 
@@ -375,7 +383,7 @@ def save_unlanded(entries: list[Unlanded], member: int) -> Step[None]:
     for e in entries:
         document = None if e.document is None else canonical(e.document)
         values = (
-            e.store.host.service, e.store.name, key_text(e.key), e.version, e.op, e.position, document, e.field,
+            e.store.host.service, e.store.name, key_name(e.key), e.version, e.op, e.position, document, e.field,
             e.reason, e.sqlstate, member,
         )  # fmt: skip
         yield Ask(_UNLANDED, values)
@@ -388,9 +396,10 @@ def to_payload(unit: Unit, group: tuple[int, int] | None) -> bytes:
     """The unit as one journal frame. `group`: (member, seq) of a commit whose outcome is unknown."""
     changes = [
         {
-            "store": w.store.name, "key": key_text(w.key), "op": w.op, "version": w.version, "base": w.base,
+            "store": w.store.name, "key": key_name(w.key), "op": w.op, "version": w.version, "base": w.base,
             "position": str(w.position), "fields": sorted(w.fields), "document": w.document,
             "before": {k: v for k, v in w.before.items() if v is not MISSING},
+            "error": None if w.error is None else w.error.facts(),
         }
         for w in writes_of(unit)
     ]  # fmt: skip
@@ -404,10 +413,21 @@ def from_payload(payload: bytes, find: Callable[[str], Any], key_of: Callable[[s
     return [
         Write(
             find(c["store"]), key_of(c["key"]), c["op"], c["document"], c["version"], Decimal(c["position"]), c["base"],
-            c["before"], set(c["fields"]), set(),
+            c["before"], set(c["fields"]), set(), False, (), Unholdable(**c["error"]) if c["error"] else None,
         )
         for c in frame["changes"]
     ]  # fmt: skip
+
+
+def payload_draws(payload: bytes) -> dict[str, int]:
+    """Counter values that were drawn with this frame's unit, by counter name."""
+    draws: dict[str, int] = json.loads(payload)["draws"]
+    return draws
+
+
+def payload_stores(payload: bytes) -> set[str]:
+    """The names of the stores that this frame changes."""
+    return {change["store"] for change in json.loads(payload)["changes"]}
 
 
 def payload_group(payload: bytes) -> tuple[int, int] | None:
@@ -433,6 +453,10 @@ def replay(
 
 def _replay_store(writes: list[Write], outcome: Outcome) -> Step[None]:
     table = writes[0].store.table
+    outcome.unlanded += [refused(write) for write in writes if write.error is not None]
+    writes = [write for write in writes if write.error is None]
+    if not writes:
+        return
     keys = sorted(table.key_literal(write.key) for write in writes)
     rows = yield Ask(*Statements.of(table).select_keys(keys, lock=True))
     held = {table.key_literal(stored.key): stored for stored in map(table.read, rows)}

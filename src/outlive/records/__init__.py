@@ -1,6 +1,6 @@
 """What a record is: record types, canonical documents, keys as text, versions."""
 
-from outlive.records.keys import key_text, parse_key
+from outlive.records.keys import key_name, key_text, parse_key
 from outlive.records.types import FieldType, Kind, RecordType
 from outlive.records.versions import VersionClock
 from outlive.records.wire import MISSING, Document, Json, Missing, canonical, canonical_text, digest, parse
@@ -17,6 +17,7 @@ __all__ = [
     "canonical",
     "canonical_text",
     "digest",
+    "key_name",
     "key_text",
     "parse",
     "parse_key",

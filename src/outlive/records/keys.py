@@ -5,6 +5,7 @@ The text is the compact JSON of the key's canonical form, so 1, True, "1", 1.0 a
 
 from __future__ import annotations
 
+import json
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -27,6 +28,17 @@ def key_text(key: Any) -> str:
     except Unholdable as error:
         error.key, error.field = repr(key), error.field or "key"
         raise
+
+
+UNHELD = "$unheld"
+
+
+def key_name(key: Any) -> str:
+    """Text of any key: `key_text` where there is one, else what `repr` tells, marked as such."""
+    try:
+        return key_text(key)
+    except Unholdable:
+        return json.dumps({UNHELD: repr(key)})
 
 
 def parse_key(text: str) -> Any:

@@ -122,7 +122,7 @@ def report(service: Service) -> dict[str, Any]:
     """What this process tells about itself, as outlive.member.report holds it."""
     database = service.database
     return {
-        "stores": {name: _store(service, store) for name, store in service.stores.items()},
+        "stores": {name: _store(service, store) for name, store in list(service.stores.items())},
         "journal_units": service.resources.journal_units(),
         "pool_use": database.pool_use() if database is not None else None,
         "connections": (database.settings.connections + 2) if database is not None else 0,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from outlive.commit.group import Write, fold, from_payload
+from outlive.commit.group import Write, fold, from_payload, payload_stores
 from outlive.commit.unit import ABSENT, Kept
 from outlive.errors import FileStale, GateClosed, JournalCorrupt, OutliveError, PhaseRefused, Unreachable
 from outlive.phases import flags, machine
@@ -24,7 +24,7 @@ from outlive.postgres.derive import check_tables, ensure_derived
 from outlive.postgres.drive import Ask, Step, drive
 from outlive.postgres.migrate import migrate_service, upgrade_control
 from outlive.postgres.tables import StoreTable
-from outlive.records import canonical, key_text
+from outlive.records import canonical, key_name
 from outlive.runtime import member, switching
 from outlive.runtime.watch import Watcher
 from outlive.stores import files
@@ -160,6 +160,10 @@ def _report_damage(service: Service) -> None:
         for damage in journal.damage:
             assert isinstance(damage, JournalCorrupt)
             log.error("outlive: %s", damage)
+    names = {name for payload in service.resources.all_frames() for name in payload_stores(payload)}
+    for unknown in sorted(names - set(service.stores)):
+        reason = "a journal of an earlier run holds changes of this store, and it is not declared any more"
+        raise PhaseRefused(store=unknown, reason=reason)
 
 
 # -- with PostgreSQL -----------------------------------------------------------------------------------------------
@@ -363,7 +367,7 @@ def _replay_into_memory(service: Service) -> None:
         store.reorder()
         content, _, encoded = store.content()
         sidecar = files.Sidecar.read(store.path)
-        folded = {**(sidecar.folded if sidecar else {}), **{key_text(key): w.version for key, w in by_key.items()}}
+        folded = {**(sidecar.folded if sidecar else {}), **{key_name(key): w.version for key, w in by_key.items()}}
         files.write_with_sidecar(store.path, content, sidecar.upto if sidecar else 0, "legacy", folded)
         store.stamp, store.in_file = files.stamp_of(store.path), encoded
 

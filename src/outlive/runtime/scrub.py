@@ -64,7 +64,7 @@ def _slice(service: Service, store: Store, keys: Iterator[Any]) -> int | None:
         unit = service.units.begin("scrub")
         key = ABSENT
         for key in keys:
-            if _changed(store, key):
+            if _changed_safely(store, key):
                 change = store._change(unit, key)
                 change.stamps[WHOLE] = tick()
                 store.retrack(key, store.image_get(key))
@@ -73,6 +73,15 @@ def _slice(service: Service, store: Store, keys: Iterator[Any]) -> int | None:
                 break
         service.units.end(unit)
         return None if key is ABSENT else len(unit.changes)
+
+
+def _changed_safely(store: Store, key: Any) -> bool:
+    """`_changed`; user code that runs inside (hash, equality, properties) may fail, the scrub goes on."""
+    try:
+        return _changed(store, key)
+    except Exception:
+        log.exception("outlive: %s[%s] cannot be looked at", store.name, type(key).__name__)
+        return False
 
 
 def _changed(store: Store, key: Any) -> bool:

@@ -18,7 +18,7 @@ from outlive.errors import FileHeld, PhaseRefused
 from outlive.phases.machine import plan_walk
 from outlive.postgres.drive import Ask, Step, drive
 from outlive.postgres.upsert import Statements
-from outlive.records import key_text, parse
+from outlive.records import key_name, parse
 from outlive.stores import files, tracking
 from outlive.stores.json_file import JsonFileStore
 from outlive.stores.log import LogStore
@@ -244,7 +244,7 @@ def lineage(store: JsonFileStore, rows: list[Any]) -> dict[Any, Kept] | None:
     return {
         key: Kept(enc, ver, pos)
         for key, enc, ver, pos in rows
-        if ver <= sidecar.upto or ver <= folded.get(key_text(key), 0)
+        if ver <= sidecar.upto or ver <= folded.get(key_name(key), 0)
     }
 
 
@@ -280,7 +280,7 @@ def stay_deleted(service: Service, store: Store, conn: psycopg.Connection[Any]) 
     with store.units.lock:
         for key, record in list(store.image_items()):
             version = buried.get(fill.literal(store, key), 0)
-            if key in rows or version <= upto or version <= folded.get(key_text(key), 0):
+            if key in rows or version <= upto or version <= folded.get(key_name(key), 0):
                 continue
             entries.append(Unlanded(store, key, "put", version - 1, 0, store.document(record)[0], _LATE))
             store.image_drop(key)

@@ -20,7 +20,7 @@ from outlive.errors import OutliveError
 from outlive.phases import flags
 from outlive.postgres.drive import Ask, Step, drive
 from outlive.postgres.upsert import Statements
-from outlive.records import canonical, key_text
+from outlive.records import canonical, key_name
 from outlive.runtime import answers, member, scrub, switching
 from outlive.stores.json_file import JsonFileStore
 from outlive.stores.mapping import MappingStore
@@ -85,7 +85,7 @@ class Watcher:
         """End the thread and give up connection and files, saying nothing to anybody."""
         self.stop()
         self._drop()
-        for store in self.service.stores.values():
+        for store in list(self.service.stores.values()):
             if isinstance(store, JsonFileStore):
                 store.lock.release()
 
@@ -152,7 +152,7 @@ class Watcher:
 
     def write_behind(self) -> None:
         """Bring files up to what is kept, where they are no longer in charge."""
-        for store in self.service.stores.values():
+        for store in list(self.service.stores.values()):
             if isinstance(store, JsonFileStore) and store.phase in ("dual_write", "dual_read"):
                 if store.lock.held:
                     store.refresh()
@@ -173,7 +173,7 @@ class Watcher:
     def _arm(self) -> None:
         if time.monotonic() - self._armed > REPORT_S:
             self._armed = time.monotonic()
-            for store in self.service.stores.values():
+            for store in list(self.service.stores.values()):
                 switching.watch(store)
 
     # -- phases ------------------------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ class Watcher:
         epochs = self.conn.execute(_EPOCH, (service.service,)).fetchall()
         rows = {row[0]: row for row in self.conn.execute(_ROWS, (service.service,)).fetchall()}
         in_place = True
-        for name, store in service.stores.items():
+        for name, store in list(service.stores.items()):
             if name in rows:
                 wanted = self.wanted(store, rows[name])
                 if store.phase != wanted:
@@ -324,7 +324,7 @@ class Watcher:
         assert self.conn is not None
         service = self.service
         counts = dict(self.conn.execute(_OPEN, (service.service,)).fetchall())
-        for name, store in service.stores.items():
+        for name, store in list(service.stores.items()):
             store.stats["unlanded"] = counts.get(name, 0)
         drive(member.seen(service), self.conn)
         self._reported = time.monotonic()
@@ -335,7 +335,7 @@ class Watcher:
         with self.service.units.lock:
             done, landing.superseded = landing.superseded, []
         for store, key, version in done:
-            self.conn.execute(_SUPERSEDED, (self.service.service, store.name, key_text(key), version))
+            self.conn.execute(_SUPERSEDED, (self.service.service, store.name, key_name(key), version))
 
     def _shadow(self) -> None:
         """Sampled reads against PostgreSQL, by version; only what is settled can be told."""
@@ -427,7 +427,7 @@ class Watcher:
             log.warning("outlive: could not sign off: %s", error)
         finally:
             self._drop()
-            for store in self.service.stores.values():
+            for store in list(self.service.stores.values()):
                 if isinstance(store, JsonFileStore):
                     store.lock.release()
 

@@ -19,7 +19,7 @@ from outlive.commit import failpoints
 from outlive.commit.unit import ABSENT, WHOLE, Change, Kept, Unit, tick
 from outlive.commit.units import Units
 from outlive.errors import KeyTaken, Unholdable
-from outlive.records import MISSING, RecordType, canonical, key_text, parse
+from outlive.records import MISSING, RecordType, canonical, key_name, parse
 from outlive.records.versions import VersionClock
 from outlive.stores import tracking
 from outlive.stores.handover import hand_over
@@ -228,7 +228,7 @@ class Store(ABC):
         """Store a record as a whole; returns the object that the image holds now."""
         previous = self.image_get(key)
         if insert and previous is not ABSENT:
-            raise KeyTaken(store=self.name, key=key_text(key))
+            raise KeyTaken(store=self.name, key=key_name(key))
         if self.strict:
             self.check(key, record)
         change = self._change(unit, key)
@@ -284,7 +284,7 @@ class Store(ABC):
 
     def named(self, error: Unholdable, key: Key, field: str = "") -> Unholdable:
         """The error with this store's name, the record's key and a field."""
-        return Unholdable(store=self.name, key=_shown(key), field=error.field or field, reason=error.reason)
+        return Unholdable(store=self.name, key=key_name(key), field=error.field or field, reason=error.reason)
 
     # -- the end of a unit -------------------------------------------------------------------------------------
 
@@ -572,10 +572,3 @@ def restored(document: dict[str, Any]) -> dict[str, Any]:
         unheld = isinstance(value, dict) and set(value) == {UNHELD}
         held[name] = json.loads(value[UNHELD]) if unheld else value
     return held
-
-
-def _shown(key: Key) -> str:
-    try:
-        return key_text(key)
-    except Unholdable:
-        return repr(key)

@@ -18,7 +18,7 @@ import psycopg
 from outlive.commit.unit import ABSENT
 from outlive.errors import Unholdable
 from outlive.postgres.upsert import Statements
-from outlive.records import canonical, key_text, parse
+from outlive.records import canonical, key_name, parse
 from outlive.stores.store import Store
 from outlive.transfer.fill import read_rows
 
@@ -165,7 +165,7 @@ def _literals(store: Store, keys: set[Any]) -> list[str]:
 
 
 def _count(parity: Parity, key: Any, image: tuple[bytes, int] | None, table: tuple[bytes, int] | None) -> None:
-    name = _name(key)
+    name = key_name(key)
     if image is None and table is None:
         return
     if table is None:
@@ -192,10 +192,3 @@ def _fields(name: str, image: tuple[bytes, int], table: tuple[bytes, int]) -> li
 def _example(parity: Parity, difference: Difference) -> None:
     if len(parity.examples) < EXAMPLES:
         parity.examples.append(difference)
-
-
-def _name(key: Any) -> str:
-    try:
-        return key_text(key)
-    except Unholdable:
-        return repr(key)
