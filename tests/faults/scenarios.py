@@ -65,7 +65,7 @@ def scenario(seed: int, number: int, only: str | None = None) -> Scenario:
     in_replay = fault in {*DRAIN_POINTS, *PLAIN_POINTS[:1]} and rng.random() < 0.5 and phase != "legacy"
     if in_replay and phase == "dual_read":
         away = "journal"
-    most = {"backfill.chunk": 3, **dict.fromkeys(DRAIN_POINTS, 2), **dict.fromkeys(FILE_POINTS, 8)}.get(fault, 25)
+    most = {"backfill.chunk": 3, **dict.fromkeys(DRAIN_POINTS, 1), **dict.fromkeys(FILE_POINTS, 8)}.get(fault, 25)
     return Scenario(
         number, f"{seed} {number}", fault, 1 if in_replay else rng.randrange(1, most + 1), driver, second, phase, away,
         rng.randrange(2, 5), in_replay,

@@ -111,6 +111,7 @@ class Shelves:
 
         self.service = Service(name)
         options: dict[str, Any] = {"service": self.service, "phase": phase, "when_away": away}
+        self.hot = HOT if mapping else ()
         self.things: Any = outlive.mapping("things", dict, **options) if mapping else {}
         self.events: Any = outlive.log("events", dict, **options) if second == "events" else []
         self.rows: Any = outlive.json_file(home_file, name="rows", **options) if second == "rows" else None
@@ -118,7 +119,7 @@ class Shelves:
 
     def seed(self) -> None:
         """The records that all owners change."""
-        for key in HOT:
+        for key in self.hot:
             self.things.setdefault(key, {})
 
     def perform(self, op: list[Any]) -> Any:
