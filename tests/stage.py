@@ -212,8 +212,8 @@ def tickets(service: outlive.Service) -> list[Unit]:
 class Line:
     """A TCP proxy in front of PostgreSQL. `cut` closes what goes through it and refuses what comes, `mend` ends that.
 
-    `at_commit = "before"` cuts the committer's connection when it sends COMMIT, without passing it on, "after" passes it on and cuts
-    once PostgreSQL has answered, in place of the answer. Both happen once, and leave the line cut if `stay_cut`.
+    `at_commit = "before"` cuts the committer's connection when it sends COMMIT, without passing it on; "after" passes
+    it on, but nobody hears the answer. Either happens once, and leaves the line cut if `stay_cut`.
     """
 
     def __init__(self, address: Address) -> None:
@@ -288,17 +288,15 @@ class Line:
     def _cut_commit(self, near: socket.socket, far: socket.socket, data: bytes) -> None:
         when, self.at_commit = self.at_commit, None
         self.commits_cut += 1
+        with self._lock:
+            self._pairs = [pair for pair in self._pairs if pair[0] is not near]
         if self.stay_cut:
-            self.up = False
+            self.cut()
+        near.shutdown(socket.SHUT_RDWR)  # first, so that an answer reaches nobody
         if when == "after":
-            with self._lock:
-                self._pairs = [pair for pair in self._pairs if pair[0] is not near]
-            near.shutdown(socket.SHUT_RDWR)  # first, so that the answer that comes now reaches nobody
             far.sendall(data)
             self._landed(far)
         _close(near, far)
-        if self.stay_cut:
-            self.cut()
 
     def _landed(self, far: socket.socket) -> None:
         """The server works off what it was sent before it notices that nobody listens."""
