@@ -1016,6 +1016,41 @@ def test_postgresql_away_in_dual_read(stage: Stage) -> None:
         stage.play(schedule)
 
 
+@pytest.mark.parametrize("op", ["put", "patch"])
+def test_a_journalled_change_that_is_refused_holds_up_nothing(stage: Stage, op: str) -> None:
+    """What PostgreSQL refuses when the journal drains is unlanded with its bytes; what stands behind it lands."""
+    with lined(stage.address) as line:
+        service, tasks = stage.tasks(address=line.address)
+
+        async def schedule() -> None:
+            async with service.unit():
+                tasks[1] = Task(1, "first")
+            stage.refuse()
+            line.cut()
+            async with service.unit():
+                tasks[2] = Task(2)
+                if op == "put":
+                    tasks[1] = Task(1, "bad")
+                else:
+                    tasks[1].title = "bad"
+            async with service.unit():
+                tasks[3] = Task(3)
+            line.mend()
+            await until(lambda: not service.journal_units())
+            assert stage.row(1) == ("first", False, [])
+            assert stage.row(2) is not None
+            assert stage.row(3) is not None
+            ((key, document, state),) = stage.sql("SELECT key, document, sqlstate FROM outlive.unlanded")
+            assert (key, state) == ("1", "23514")
+            assert json.loads(document)["title"] == "bad"
+            assert tasks[1].title == "bad"
+            async with service.unit():
+                tasks[1].title = "better"
+            assert stage.row(1) == ("better", False, [])
+
+        stage.play(schedule)
+
+
 # -- two processes on one database ---------------------------------------------------------------------------------
 
 

@@ -471,8 +471,7 @@ class Committer:
                     draws[counter] = max(value, draws.get(counter, value))
         applied = self.member.applied + 1
         try:
-            step = groups.replay(groups.fold(writes), draws, self.member.id, self.member.epoch, applied)
-            outcome = yield Transact(step)
+            outcome = yield from self._replay(writes, draws, applied)
         except Fenced:
             self.member = None
             yield from self._reconnect()
@@ -485,6 +484,20 @@ class Committer:
             failpoints.hit("drain.before_mark")
             yield MarkDrained(frames[-1][0])
             self.host.landed([], outcome)
+
+    def _replay(
+        self, writes: list[groups.Write], draws: dict[Any, int], applied: int
+    ) -> Generator[Action, Any, Outcome]:
+        assert self.member is not None
+        member = self.member.id, self.member.epoch, applied
+        try:
+            outcome: Outcome = yield Transact(groups.replay(groups.fold(writes), draws, *member))
+        except psycopg.Error as error:
+            if not groups.is_refusal(error):
+                raise
+            self.figures.bisections += 1
+            outcome = yield Transact(groups.replay(groups.fold(writes), draws, *member, apart=True))
+        return outcome
 
     def _settle_unknown(self, frames: list[tuple[int, bytes]]) -> Generator[Action, Any, set[int]]:
         """Frames whose units had landed after all, when their commit's outcome was unknown."""

@@ -332,21 +332,25 @@ def one_by_one(
         yield from lock(next(iter(stores[name].values())).store, stores[name].values())
     for name in sorted(stores):
         for key, write in stores[name].items():
-            yield Ask("SAVEPOINT one")
-            try:
-                yield from _land_store({key: write}, outcome)
-            except psycopg.Error as error:
-                if not is_refusal(error):
-                    raise
-                yield Ask("ROLLBACK TO SAVEPOINT one")
-                column = error.diag.column_name
-                reason = error.diag.message_primary or type(error).__name__
-                outcome.unlanded.append(unlanded(write, reason, column, error.sqlstate))
-            else:
-                yield Ask("RELEASE SAVEPOINT one")
+            yield from _apart(_land_store({key: write}, outcome), write, outcome)
     yield from save_draws(draws)
     yield from save_unlanded(outcome.unlanded, member)
     return outcome
+
+
+def _apart(step: Step[None], write: Write, outcome: Outcome) -> Step[None]:
+    """One write under a savepoint; if PostgreSQL refuses it, it is unlanded and the others go on."""
+    yield Ask("SAVEPOINT one")
+    try:
+        yield from step
+    except psycopg.Error as error:
+        if not is_refusal(error):
+            raise
+        yield Ask("ROLLBACK TO SAVEPOINT one")
+        reason = error.diag.message_primary or type(error).__name__
+        outcome.unlanded.append(unlanded(write, reason, error.diag.column_name, error.sqlstate))
+    else:
+        yield Ask("RELEASE SAVEPOINT one")
 
 
 def is_refusal(error: psycopg.Error) -> bool:
@@ -437,15 +441,23 @@ def payload_group(payload: bytes) -> tuple[int, int] | None:
 
 
 def replay(
-    stores: dict[str, dict[Key, Write]], draws: dict[Any, int], member: int, epoch: int, seq: int
+    stores: dict[str, dict[Key, Write]], draws: dict[Any, int], member: int, epoch: int, seq: int, apart: bool = False
 ) -> Step[Outcome]:
-    """Writes from a journal: ordered by their versions against rows and tombstones; losers become unlanded (I4, I5)."""
+    """Writes from a journal: ordered by their versions against rows and tombstones; losers become unlanded (I4, I5).
+
+    `apart`: each under a savepoint of its own, so that what PostgreSQL refuses becomes unlanded and holds up nothing.
+    """
     outcome = Outcome()
     yield from begin(member, epoch, seq)
     for name in sorted(stores):
         yield from lock(next(iter(stores[name].values())).store, stores[name].values())
     for name in sorted(stores):
-        yield from _replay_store(list(stores[name].values()), outcome)
+        writes = list(stores[name].values())
+        if apart:
+            for write in writes:
+                yield from _apart(_replay_store([write], outcome), write, outcome)
+        else:
+            yield from _replay_store(writes, outcome)
     yield from save_draws(draws)
     yield from save_unlanded(outcome.unlanded, member)
     return outcome
