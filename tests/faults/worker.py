@@ -132,9 +132,9 @@ class Worker:
             maker.done(ops)
 
     def _ask(self, op: list[Any]) -> None:
-        answer = self.shelves.perform(op)
-        if answer is not None:
-            answer.result()
+        if (answer := self.shelves.perform(op)) is not None:
+            with self.shelves.turn:
+                answer.result()
 
     # -- units of requests -------------------------------------------------------------------------------------
 
@@ -175,7 +175,8 @@ class Worker:
                     if order["threads"]:
                         await run_in_threadpool(self._ask, op)
                     elif (answer := self.shelves.perform(op)) is not None:
-                        await answer
+                        with self.shelves.turn:
+                            await answer
                     await asyncio.sleep(0)
                     if place == order["abort"]:
                         raise Aborted

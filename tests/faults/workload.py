@@ -123,7 +123,10 @@ class Shelves:
             self.things.setdefault(key, {})
 
     def perform(self, op: list[Any]) -> Any:
-        """Carry one operation out in the current unit; what it returns, if anything, must still be asked for."""
+        """Carry one operation out in the current unit; what it returns, if anything, must still be asked for.
+
+        Whoever asks holds `turn`: another's list that was loaded before and is saved after would undo it.
+        """
         if op[1] == "rows":
             return self._on_rows(op)
         (self._on_events if op[1] == "events" else self._on_things)(op)

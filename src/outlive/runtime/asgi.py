@@ -211,7 +211,8 @@ class Conversation:
         finally:
             current.reset(token)
             self.scope.closed = True
-            await self._settle()
+            self.units.end(self.scope.unit)
+            await durable(self.scope.unit)
 
     async def _receiving(self) -> Message:
         await self._settle()

@@ -166,12 +166,12 @@ def _back_to_dual_read(service: Service, store: Store, conn: psycopg.Connection[
             def install() -> None:
                 for cls in record_classes(store):
                     tracking.instrument(cls)
-                store.enter("dual_read")
                 fill.install(store, rows)
                 for unit in service.committer.pending():
                     for change in unit.changes.values():
                         if change.store is store and change.direct:
                             store.take_over(change)
+                store.enter("dual_read")  # last: a reader that does not wait for the lock meets a full image
                 if isinstance(store, JsonFileStore):
                     store.dirty = store.read_once = True
 
