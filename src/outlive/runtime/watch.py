@@ -288,7 +288,7 @@ class Watcher:
     def _known(self, store: Store, conn: psycopg.Connection[Any], remembered: Any) -> Any:
         if remembered is not None:
             return remembered
-        rows = fill.read_rows(conn, store)
+        rows = backfill.rows_before(store, conn)
         known = switching.lineage(store, rows) if isinstance(store, JsonFileStore) else None
         if known is None and store.name in self.resuming:
             known = {}

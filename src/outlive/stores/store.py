@@ -96,6 +96,7 @@ class Store(ABC):
         self.phase: Phase = "legacy"
         self.tracking = False
         self.disordered = False
+        self.since = 0  # the version at which it entered dual_write: the live path writes above it
         self.table: StoreTable | None = None
         self.kept: dict[Key, Kept] = {}
         self.fresh: dict[Key, Decimal | int] = {}

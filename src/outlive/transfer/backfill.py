@@ -53,6 +53,7 @@ def begin(store: Store, remembered: dict[Any, Kept] | None = None) -> list[Any]:
     What is remembered from before keeps its place where the order allows it.
     """
     keys = [key for key, _ in store.image_items()]
+    store.since = store.host.clock.next()
     if remembered:
         known = [remembered[key].position if key in remembered else None for key in keys]
         store.fresh.update(zip(keys, rising(known, store.host.clock.next), strict=True))
@@ -80,7 +81,7 @@ def run(
     `at_home` runs a short piece where user code runs; `tell` hears of progress after each chunk.
     """
     progress = Progress(total=len(keys))
-    rows = {row[0]: row for row in read_rows(conn, store)}
+    rows = {row[0]: row for row in rows_before(store, conn)}
     counts = compare(store, rows, remembered)
     progress.counts = counts
     if remembered is None and prefer is None and (counts["differing"] or counts["only_table"]):
@@ -101,6 +102,12 @@ def run(
     progress.at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     tell(progress)
     return progress
+
+
+def rows_before(store: Store, conn: psycopg.Connection[Any]) -> Loaded:
+    """The table's rows that were there before the switch. What the live path has written since, and may have changed
+    or deleted again, is no row from before."""
+    return [row for row in read_rows(conn, store) if row[2] <= store.since]
 
 
 def compare(store: Store, rows: dict[Any, Any], remembered: dict[Any, Kept] | None) -> dict[str, int]:
