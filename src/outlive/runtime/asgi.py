@@ -25,6 +25,7 @@ log = logging.getLogger("outlive")
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+BODIES = ("http.response.body", "http.response.pathsend", "http.response.zerocopysend")
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
@@ -121,19 +122,23 @@ class Request:
             self.start = message
             self.service.failures += message["status"] >= 500
             return
-        if message["type"] != "http.response.body":
+        if message["type"] not in BODIES:
             await self.send(message)
             return
         if self.start is not None:
             if not await self._acknowledge():
                 return
-            start, self.start = self.start, None
-            if self.service.falls_back:
-                start["headers"] = [*start.get("headers", []), (b"x-outlive-reads", b"memory")]
-            await self.send(start)
+            await self._begin()
         elif not message.get("more_body", False) and self.scope.unit:
             await self._next_unit()
         await self.send(message)
+
+    async def _begin(self) -> None:
+        start, self.start = self.start, None
+        assert start is not None
+        if self.service.falls_back:
+            start["headers"] = [*start.get("headers", []), (b"x-outlive-reads", b"memory")]
+        await self.send(start)
 
     async def _acknowledge(self) -> bool:
         """End the first unit before the first byte. False: it was refused, and the client has been told."""
@@ -155,10 +160,7 @@ class Request:
 
     async def _nothing_unsettled(self) -> None:
         """From dual_read on: what this response may have shown of other units is settled before it leaves."""
-        if not any(store.strict for store in self.service.stores.values()):
-            return
-        mine = self.scope.unit
-        waiting = [u for u in (*self.service.committer.pending(), *self.units.unsettled()) if u is not mine]
+        waiting = visible(self.service, self.scope.unit)
         if waiting:
             tickets = [asyncio.wrap_future(unit.ticket) for unit in waiting]
             for ticket in tickets:
@@ -175,6 +177,8 @@ class Request:
 
     async def _last(self, error: BaseException | None) -> None:
         """The application returned or raised: what it wrote is committed, whatever its status."""
+        if self.start is not None and not self.refused and error is None and await self._acknowledge():
+            await self._begin()
         unit = self.scope.unit
         if unit.ended:
             return
@@ -187,8 +191,6 @@ class Request:
                 await durable(unit)
             except OutliveError as refused:
                 log.error("outlive: a late write of %s was refused: %s", self.name, refused)
-        if self.start is not None and not self.refused and error is None:
-            await self.send(self.start)
 
 
 class Conversation:
@@ -229,6 +231,13 @@ class Conversation:
         self.scope.unit = self.units.begin(unit.name)
         self.units.end(unit)
         await durable(unit)
+
+
+def visible(service: Service, mine: Unit) -> list[Unit]:
+    """Units that are not settled and that a response may show; none while no store is in dual_read or beyond."""
+    if not any(store.strict for store in service.stores.values()):
+        return []
+    return [unit for unit in (*service.committer.pending(), *service.units.unsettled()) if unit is not mine]
 
 
 async def durable(unit: Unit) -> None:

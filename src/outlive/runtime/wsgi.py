@@ -5,11 +5,12 @@ from __future__ import annotations
 import http
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent import futures
 from typing import TYPE_CHECKING, Any
 
-from outlive.commit.unit import Scope, current
+from outlive.commit.unit import Scope, Unit, current
 from outlive.errors import OutliveError
-from outlive.runtime.asgi import answer_of, log
+from outlive.runtime.asgi import answer_of, log, visible
 
 if TYPE_CHECKING:
     from outlive.runtime.service import Service
@@ -33,11 +34,13 @@ class OutliveWsgi:
         scope = Scope(units.begin(name))
         token = current.set(scope)
         started: list[Any] = []
+        written: list[bytes] = []
 
         def start(status: str, headers: Any, exc_info: Any = None) -> Any:
             started[:] = [status, headers, exc_info]
-            return lambda data: None
+            return written.append
 
+        body: Iterable[bytes] = ()
         try:
             body = self.app(environ, start)
             first, rest = _first(body)
@@ -48,21 +51,36 @@ class OutliveWsgi:
             else:
                 units.end(scope.unit)
                 scope.unit.ticket.result()
+            self._nothing_unsettled(scope.unit)
         except OutliveError as error:
-            if not scope.unit.ended:
-                units.discard(scope.unit)
+            self._leave(scope.unit)
+            _close(body)
             return _refusal(error, start_response)
         except BaseException:
-            if not scope.unit.ended:
-                units.end(scope.unit)
-                scope.unit.ticket.exception()
+            self._leave(scope.unit)
             raise
         finally:
             current.reset(token)
             self.service.requests += 1
             self.service.request_ms.append((time.perf_counter() - began) * 1000)
+        if self.service.falls_back:
+            started[1] = [*started[1], ("X-Outlive-Reads", "memory")]
         start_response(*(part for part in started if part is not None))
-        return _Rest(self.service, name, first, rest, body)
+        return _Rest(self.service, name, [*reversed(first), *reversed(written)], rest, body)
+
+    def _leave(self, unit: Unit) -> None:
+        """The application raised: what its dicts hold is committed all the same, or undone where that was asked for."""
+        if unit.ended:
+            return
+        if self.on_error == "discard":
+            self.service.units.discard(unit)
+        else:
+            self.service.units.end(unit)
+            unit.ticket.exception()
+
+    def _nothing_unsettled(self, mine: Unit) -> None:
+        """From dual_read on: what this response may have shown of other units is settled before it leaves."""
+        futures.wait([unit.ticket for unit in visible(self.service, mine)], timeout=self.service.unsettled_wait_s)
 
 
 def _first(body: Iterable[bytes]) -> tuple[list[bytes], Iterator[bytes]]:
@@ -71,6 +89,11 @@ def _first(body: Iterable[bytes]) -> tuple[list[bytes], Iterator[bytes]]:
     for chunk in rest:
         return [chunk], rest
     return [], rest
+
+
+def _close(body: Any) -> None:
+    if hasattr(body, "close"):
+        body.close()
 
 
 def _refusal(error: OutliveError, start_response: StartResponse) -> Iterable[bytes]:
@@ -107,7 +130,7 @@ class _Rest:
         if following is None:
             self._settle()
         else:
-            self._ready.append(following)
+            self._ready.insert(0, following)
         return chunk
 
     def _settle(self) -> None:
@@ -123,8 +146,7 @@ class _Rest:
     def close(self) -> None:
         token = current.set(self._scope)
         try:
-            if hasattr(self._body, "close"):
-                self._body.close()
+            _close(self._body)
         finally:
             current.reset(token)
             self._settle()
