@@ -89,7 +89,7 @@ class CommitHost(Protocol):
 
     def landed(self, units: list[Unit], outcome: Outcome) -> None: ...
 
-    def reread(self, units: list[Unit]) -> None: ...
+    def reread(self, units: list[Unit], *, doubtful: bool = False) -> None: ...
 
     def joined(self) -> Step[None]: ...
 
@@ -128,6 +128,8 @@ class Figures:
     commit_s: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
 
 
+AWAY = "PostgreSQL is away"
+DOUBT = "; it went while these changes were committed, so their outcome is unknown until it is back"
 MAX_GROUP = 512
 RETRY_S = (0.05, 0.1, 0.25, 0.5, 1.0)
 MAX_TRIES = 5
@@ -427,16 +429,17 @@ class Committer:
             self.connected = True
             self.away_since = None
             doubtful, self._doubtful = self._doubtful, []
-            self.host.reread(doubtful)  # joining has waited for what was still on its way
+            self.host.reread(doubtful, doubtful=True)  # joining has waited for what was still on its way
             self.host.connection_changed(True)
 
     # -- the journal -------------------------------------------------------------------------------------------
 
     def _journal(self, units: list[Unit], unknown: tuple[int, int] | None = None) -> Generator[Action, Any, None]:
         """Keep units in the journal; `unknown` is the commit (member, seq) that may have landed just these already."""
+        doubt = "" if unknown is None else DOUBT
         refused = [unit for unit in units if not _journals(unit)]
         if refused:
-            kept = self._refuse(refused, Unavailable(store=_names(refused), reason="PostgreSQL is away"), units)
+            kept = self._refuse(refused, Unavailable(store=_names(refused), reason=AWAY + doubt), units)
             if unknown is not None:
                 self._doubtful += [unit for unit in units if unit not in kept]
             units = kept
@@ -446,7 +449,9 @@ class Committer:
         try:
             yield Append([groups.to_payload(unit, unknown) for unit in units])
         except (JournalFull, OSError) as error:
-            self._refuse(units, Unavailable(store=_names(units), reason=str(error)), units)
+            self._refuse(units, Unavailable(store=_names(units), reason=str(error) + doubt), units)
+            if unknown is not None:
+                self._doubtful += units
             return
         self.figures.journalled += len(units)
         failpoints.hit("ack.before")

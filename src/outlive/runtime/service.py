@@ -345,10 +345,12 @@ class Service(Host):
     def landed(self, units: list[Unit], outcome: Outcome) -> None:
         self.landing.landed(units, outcome)
 
-    def reread(self, units: list[Unit]) -> None:
-        """What refused units had changed is read again from PostgreSQL, where that is the truth."""
-        changes = [change for unit in units for change in unit.changes.values()]
-        self.landing.read_again([(change.store, change.key) for change in changes if change.store.strict])  # type: ignore[attr-defined]
+    def reread(self, units: list[Unit], *, doubtful: bool = False) -> None:
+        """What refused units had changed is read again from PostgreSQL, where that is the truth, or where it may hold
+        what was refused (`doubtful`)."""
+        changes: list[Any] = [change for unit in units for change in unit.changes.values()]
+        wanted = [change for change in changes if change.store.strict or (doubtful and change.store.durable)]
+        self.landing.read_again([(change.store, change.key) for change in wanted])
         if changes and self.watcher is not None:
             self.watcher.nudge()
 

@@ -357,6 +357,8 @@ class Watcher:
     def _reread(self) -> None:
         """Records that lost to a newer change are read again from PostgreSQL into the same objects."""
         assert self.conn is not None
+        if self.service.journal_units():
+            return  # the journal may hold newer changes of these records
         landing = self.service.landing
         with self.service.units.lock:
             again, landing.reread = landing.reread, []
@@ -373,16 +375,17 @@ class Watcher:
         assert self.conn is not None
         if store.retired or store.table is None:
             return
+        kept = store.kept.get(key)
         statement, values = Statements.of(store.table).select_keys([store.table.key_literal(key)])
         rows = self.conn.execute(statement, values).fetchall()
-        self.service.at_home(lambda: self._renew(store, key, rows))
+        self.service.at_home(lambda: self._renew(store, key, rows, kept))
 
-    def _renew(self, store: Store, key: Any, rows: list[Any]) -> None:
+    def _renew(self, store: Store, key: Any, rows: list[Any], read_over: Any) -> None:
         from outlive.commit.unit import ABSENT, Kept
 
         assert store.table is not None
         with store.units.lock:
-            if store.unsettled.get(key):
+            if store.unsettled.get(key) or store.kept.get(key) is not read_over:  # changed while it was being read
                 self.service.landing.read_again([(store, key)])
                 return
             record = store.image_get(key)
