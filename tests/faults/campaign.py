@@ -199,6 +199,10 @@ class Life:
             self.news.wait_for(lambda: condition() or self.ended.is_set(), limit_s)
             return bool(condition())
 
+    def idle(self, owners: int) -> bool:
+        """Whether no owner has anything more to do."""
+        return all(f"idlet{number}" in self.told for number in range(1, owners + 1))
+
     def died(self, limit_s: float) -> bool:
         """Whether the process ends within the time."""
         return self.ended.wait(limit_s)
@@ -292,10 +296,13 @@ class Run:
                     answer = client.post("/unit", json=order)
                 except httpx.TransportError:
                     return
-                self._told(life, number, answer)
+                if not self._told(life, number, answer):
+                    break
                 maker.state = self.ledger.owner(owner).state
+        life.take({"kind": f"idle{owner}"})
 
-    def _told(self, life: Life, number: str, answer: httpx.Response) -> None:
+    def _told(self, life: Life, number: str, answer: httpx.Response) -> bool:
+        """False if the outcome is unknown."""
         if answer.status_code == 200:
             life.take({"kind": "ack", "id": number})
         elif answer.status_code == 500:
@@ -304,6 +311,8 @@ class Run:
             why = answer.text
             life.take({"kind": "unknown" if "unknown" in why else "refused", "id": number, "why": why})
             time.sleep(0.005)
+            return "unknown" not in why
+        return True
 
     def finish(self, life: Life) -> bool:
         """Let the worker settle and close; checks what it held. False if it died on the way."""
@@ -339,7 +348,7 @@ class Run:
     def traffic(self, life: Life, units: int) -> bool:
         """Until this many more units are acknowledged."""
         goal = self.ledger.acks + units
-        return life.wait(lambda: self.ledger.acks >= goal)
+        return life.wait(lambda: self.ledger.acks >= goal or life.idle(self.scenario.owners))
 
     # -- the play ----------------------------------------------------------------------------------------------
 
@@ -425,7 +434,8 @@ class Run:
 
     def _some_answers(self, life: Life, most: int) -> None:
         goal = self.ledger.acks + self.ledger.refusals + self.rng.randrange(1, most)
-        life.wait(lambda: self.ledger.acks + self.ledger.refusals >= goal, 10)
+        owners = self.scenario.owners
+        life.wait(lambda: self.ledger.acks + self.ledger.refusals >= goal or life.idle(owners), 10)
 
     def _kill_server(self, life: Life) -> None:
         server = self.campaign.server

@@ -86,16 +86,18 @@ class Worker:
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         if self.spec["phase"] == "legacy" and not self.service.committer.wanted:
             return
-        ends = time.monotonic() + PATIENCE_S
-        while not self._settled():
+        ends, calm = time.monotonic() + PATIENCE_S, 0
+        while calm < 3:  # what a reconnection wants read again is asked for a moment after it
+            calm = calm + 1 if self._settled() else 0
             if time.monotonic() > ends:
                 self.tell("stuck", why=f"journal {self.service.journal_units()}, {self.service.reachable=}")
                 return
-            time.sleep(0.005)
+            time.sleep(0.01)
 
     def _settled(self) -> bool:
         service = self.service
-        waits = service.journal_units() or service.committer.pending() or service.landing.reread
+        with service.watcher._lock:
+            waits = service.journal_units() or service.committer.pending() or service.landing.reread
         return service.reachable and not waits
 
     # -- units of threads --------------------------------------------------------------------------------------
@@ -104,12 +106,14 @@ class Worker:
         rng = random.Random(f"{self.spec['seed']} {self.spec['life']} {owner}")
         maker = Maker(rng, owner, self.spec["second"], self.shelves.part(owner), only_second=not self.spec["mapping"])
         try:
-            while not self.stop.is_set():
-                self._one(maker, rng)
+            while not self.stop.is_set() and self._one(maker, rng):
+                pass
+            self.tell("idle" + owner)
         except Exception:
             self.tell("crash", why=traceback.format_exc()[-3000:])
 
-    def _one(self, maker: Maker, rng: random.Random) -> None:
+    def _one(self, maker: Maker, rng: random.Random) -> bool:
+        """False if the outcome is unknown: what the owner has is then not known until the next look at the image."""
         ops = maker.unit()
         number = f"{self.spec['life']}.{maker.owner}.{maker.serial}"
         abort = rng.randrange(len(ops)) if self.spec["aborts"] and rng.random() < 0.08 else None
@@ -124,12 +128,16 @@ class Worker:
                         if place == abort:
                             raise Aborted
         except (OutliveError, Aborted) as refused:
-            self.tell("unknown" if "unknown" in str(refused) else "refused", id=number, why=str(refused))
+            if "unknown" in str(refused):
+                self.tell("unknown", id=number, why=str(refused))
+                return False
+            self.tell("refused", id=number, why=str(refused))
             maker.state = self.shelves.part(maker.owner)
             time.sleep(0.005)
         else:
             self.tell("ack", id=number)
             maker.done(ops)
+        return True
 
     def _ask(self, op: list[Any]) -> None:
         if (answer := self.shelves.perform(op)) is not None:
