@@ -23,7 +23,7 @@ import psycopg
 from outlive.commit.committer import Committer
 from outlive.commit.drivers import LoopDriver, ThreadDriver
 from outlive.commit.group import Outcome
-from outlive.commit.unit import Unit
+from outlive.commit.unit import Unit, current
 from outlive.commit.units import UnitBlock, Units
 from outlive.errors import BadSetting, NotOpen, OutliveError, Unavailable, Unreachable
 from outlive.postgres.connect import Database
@@ -269,7 +269,7 @@ class Service(Host):
         self.state = "closed"
         self.generation += 1
         self._opening = threading.RLock()
-        self._reset()
+        self._forget()
 
     # -- Host --------------------------------------------------------------------------------------------------
 
@@ -394,6 +394,7 @@ _services: weakref.WeakSet[Service] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
+    current.set(None)  # a unit that is open in the parent is the parent's to end
     for service in list(_services):
         service.forked()
 
