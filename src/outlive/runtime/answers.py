@@ -61,7 +61,7 @@ def _answer(
         return _rehearse(watcher, conn, store)
     if kind == "flush":
         switching.settle(watcher.service)
-        watcher.write_behind()
+        watcher.write_behind(at_once=True)
         return {"flushed": True}
     return {"error": f"unknown request {kind}"}
 

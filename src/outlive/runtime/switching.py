@@ -147,9 +147,8 @@ def refill(service: Service, store: Store, conn: psycopg.Connection[Any]) -> flo
 
 
 def _back_to_dual_read(service: Service, store: Store, conn: psycopg.Connection[Any]) -> None:
-    """Two passes: a snapshot while writes go on, then what changed since with the committer paused."""
+    """Read the table while the committer rests; what is queued meanwhile is taken over, nobody's loop waits."""
     assert store.table is not None
-    rows = {row[0]: (row[1], row[2], row[3]) for row in fill.read_rows(conn, store)}
     if isinstance(store, JsonFileStore):
         store.lock.try_acquire()
 
@@ -160,8 +159,8 @@ def _back_to_dual_read(service: Service, store: Store, conn: psycopg.Connection[
     service.at_home(go)
     try:
         service.watcher.wait_idle()
+        rows = {row[0]: (row[1], row[2], row[3]) for row in fill.read_rows(conn, store)}
         with service.units.lock:
-            rows = {row[0]: (row[1], row[2], row[3]) for row in fill.read_rows(conn, store)}
 
             def install() -> None:
                 for cls in record_classes(store):

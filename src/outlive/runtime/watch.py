@@ -150,13 +150,13 @@ class Watcher:
         self.conn = self.service.database.connect()
         return True
 
-    def write_behind(self) -> None:
+    def write_behind(self, *, at_once: bool = False) -> None:
         """Bring files up to what is kept, where they are no longer in charge."""
         for store in list(self.service.stores.values()):
             if isinstance(store, JsonFileStore) and store.phase in ("dual_write", "dual_read"):
                 if store.lock.held:
                     store.refresh()
-                if store.dirty and store.lock.held:
+                if store.dirty and store.lock.held and (at_once or store.write_is_due()):
                     switching.settle(self.service)
                     store.write_file()
 
@@ -417,7 +417,7 @@ class Watcher:
         if any(store.tracking for store in service.stores.values()):
             self.scrub()
         switching.settle(service)
-        self.write_behind()
+        self.write_behind(at_once=True)
 
     def leave(self) -> None:
         """The member row says that this process left."""

@@ -8,8 +8,8 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 from outlive.commit.unit import ABSENT, Unit, current_unit
-from outlive.errors import KeyTaken, Unholdable
-from outlive.records import MISSING, RecordType, key_text
+from outlive.errors import Conflict, KeyTaken, Unholdable
+from outlive.records import MISSING, RecordType, key_name, key_text
 from outlive.stores.json_file import JsonFileStore
 from outlive.stores.store import Store
 
@@ -128,6 +128,8 @@ class Backing:
                 self._direct_patch(unit, key, fields, base)
                 return
             record = store.image_get(key)
+            if record is ABSENT:
+                raise Conflict(store=store.name, key=key_name(key), reason="the record was deleted meanwhile")
             if isinstance(store, JsonFileStore) and fields.get(str(store.key_field), key) != key:
                 store.rekey(unit, key, {**record, **fields})
                 return

@@ -33,9 +33,22 @@ class Format:
     newline: bool = False
     separators: tuple[str, str] | None = None
 
-    def dump(self, value: Any) -> bytes:
-        """The file's bytes for a value."""
-        text = json.dumps(value, indent=self.indent, ensure_ascii=self.ascii, separators=self.separators)
+    def render(self, row: Any) -> str:
+        """One row's text, as it stands inside the list."""
+        text = json.dumps(row, indent=self.indent, ensure_ascii=self.ascii, separators=self.separators)
+        if self.indent is None:
+            return text
+        pad = " " * self.indent if isinstance(self.indent, int) else self.indent
+        return pad + text.replace("\n", "\n" + pad)
+
+    def dump(self, rows: list[str]) -> bytes:
+        """The file's bytes for a list of rendered rows: what `json.dumps` gives for the whole list."""
+        if not rows:
+            text = "[]"
+        elif self.indent is None:
+            text = "[" + (self.separators[0] if self.separators else ", ").join(rows) + "]"
+        else:
+            text = "[\n" + ",\n".join(rows) + "\n]"
         return (text + ("\n" if self.newline else "")).encode("utf-8", "surrogatepass")
 
 
@@ -49,7 +62,7 @@ def format_of(text: str, default: Format) -> Format:
         indent = len(space) if set(space) == {" "} else space
     elif len(body) > 2:
         indent = None
-        separators = (",", ":") if not re.search(r'": |\}, ?\{', body) or '":"' in body else None
+        separators = (",", ":") if '":' in body and '": ' not in body else None
     ascii_only = body.isascii() and ("\\u" in body or default.ascii) if body else default.ascii
     return Format(indent, ascii_only, text.endswith("\n"), separators)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -107,6 +108,9 @@ class JsonFileStore(Store):
         self.read_once = False
         self.dirty = False
         self.in_file: dict[Key, bytes] = {}
+        self._texts: dict[Key, tuple[bytes, Format, str]] = {}
+        self.write_s = 0.0
+        self.written_at = 0.0
         self.taken_in = 0
         self.set_aside: list[str] = []
         self._front = JsonFile(self)
@@ -297,11 +301,16 @@ class JsonFileStore(Store):
             return
         self.taken_in += len(changed) + len(gone)
         log.warning("outlive: %s was edited by another hand: %d records taken in", self.path, len(changed) + len(gone))
-        with self.mutation() as unit:
+        unit = self.units.begin("file edited by another hand")
+        previous, self.units.active = self.units.active, unit
+        try:
             for key in gone:
                 self.drop(unit, key)
             for key in changed:
                 self.put(unit, key, by_key[key])
+        finally:
+            self.units.active = previous
+            self.units.end(unit)  # nobody waits: this may be the thread that writes files
 
     def keep_foreign(self) -> None:
         """From dual_read on an edit by another hand is not taken in; a copy is kept aside before it is overwritten."""
@@ -321,14 +330,26 @@ class JsonFileStore(Store):
             encoded = {key: state[1] for key, state in sorted(states.items(), key=lambda item: item[1][0])}
             items = self.kept.items()
             upto = max((kept.version for _, kept in items), default=0)
-        rows = [self.record_type.record(restored(parse(value))) for value in encoded.values()]
-        return self.format.dump(rows), upto, encoded
+        return self.format.dump(self._rendered(encoded)), upto, encoded
+
+    def _rendered(self, encoded: dict[Key, bytes]) -> list[str]:
+        """Each record's text in the file; only what has changed since the last write is made anew."""
+        known, fresh = self._texts, {}
+        for key, value in encoded.items():
+            held = known.get(key)
+            if held is None or held[0] != value or held[1] != self.format:
+                record = self.record_type.record(restored(parse(value)))
+                held = (value, self.format, self.format.render(record))
+            fresh[key] = held
+        self._texts = fresh
+        return [text for _, _, text in fresh.values()]
 
     def write_file(self, upto: int | None = None) -> None:
         """Write what is kept to the file. In `legacy` this is the acknowledgement; later it is written behind."""
         with self._writing:
             self.refresh()
             self.keep_foreign()
+            began = time.monotonic()
             self.dirty = False
             content, newest, encoded = self.content()
             if self.phase == "legacy":
@@ -337,6 +358,12 @@ class JsonFileStore(Store):
                 files.write_with_sidecar(self.path, content, newest if upto is None else upto, self.phase)
             self.stamp = files.stamp_of(self.path)
             self.in_file = encoded
+            self.written_at = time.monotonic()
+            self.write_s = self.written_at - began
+
+    def write_is_due(self) -> bool:
+        """Whether a file that is written behind may be written again: it takes a tenth of the time at most."""
+        return time.monotonic() - self.written_at >= 10 * self.write_s
 
 
 def unkeyed(key: Key) -> bool:
