@@ -10,7 +10,6 @@ import argparse
 import uvicorn
 
 import outlive
-
 from outlive.settings import load_dotenv
 from services.home_budget import settings
 

@@ -112,7 +112,8 @@ def test_a_json_file_goes_to_the_database_and_back(make: Make, tmp_path: Path, u
         rows.append({"id": 3, "name": "z"})
         items.save(rows)
         assert json.loads(path.read_text())[-1] == {"id": 3, "name": "z"}
-        assert path.read_text().startswith('[\n    {\n        "id": 1') and path.read_text().endswith("]\n")
+        assert path.read_text().startswith('[\n    {\n        "id": 1')
+        assert path.read_text().endswith("]\n")
         go(service, "items", "dual_read")
         with items as held:
             del held[0]

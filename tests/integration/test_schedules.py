@@ -2,6 +2,8 @@
 
 What holds an order is never time: an event, a member row that another connection has locked (the commit waits), or a
 line to PostgreSQL that is cut at a named moment.
+
+Long: one schedule a test, all on the same two drivers.
 """
 
 from __future__ import annotations

@@ -36,7 +36,10 @@ class Site:
         import psycopg
 
         with psycopg.connect(self.url) as conn:
-            return [row[0] for row in conn.execute("SELECT outlive_key::int FROM site.items ORDER BY outlive_position").fetchall()]
+            return [
+                row[0]
+                for row in conn.execute("SELECT outlive_key::int FROM site.items ORDER BY outlive_position").fetchall()
+            ]
 
     def phase(self) -> str:
         import psycopg

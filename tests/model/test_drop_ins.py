@@ -262,7 +262,7 @@ def _inside(container: Any, value: Any) -> None:
 @pytest.fixture
 def opened(database_url: str, tmp_path: Path) -> Iterator[None]:
     """The harness on a database of its own."""
-    global harness  # noqa: PLW0603  Hypothesis builds the machine without arguments
+    global harness
     harness = Harness(database_url, tmp_path)
     yield
     harness.service.close()

@@ -24,62 +24,13 @@ import psycopg
 
 from outlive.commit import failpoints
 from outlive.commit import group as groups
+from outlive.commit.actions import Action, Append, Connect, Idle, MarkDrained, ReadFrames, Transact, WriteFiles
 from outlive.commit.group import Fenced, Outcome, UnitsRefused
 from outlive.commit.unit import Unit
 from outlive.errors import Conflict, JournalFull, OutliveError, Unavailable, Unholdable
 from outlive.postgres.drive import Ask, Step
 
 log = logging.getLogger("outlive")
-
-
-@dataclass(slots=True)
-class Transact:
-    """Run a step as one transaction on the committer's connection; result: what the step returns."""
-
-    step: Step[Any]
-
-
-@dataclass(slots=True)
-class Connect:
-    """Open the committer's connection anew. Raises psycopg.Error or Unreachable."""
-
-
-@dataclass(slots=True)
-class Append:
-    """Append frames to the journal and fsync. Raises JournalFull; then nothing of them is kept."""
-
-    payloads: list[bytes]
-
-
-@dataclass(slots=True)
-class ReadFrames:
-    """Up to `limit` frames that have not drained: list of (sequence, payload)."""
-
-    limit: int
-
-
-@dataclass(slots=True)
-class MarkDrained:
-    """Everything up to this frame is in PostgreSQL."""
-
-    upto: int
-
-
-@dataclass(slots=True)
-class WriteFiles:
-    """Write the JSON files of these stores."""
-
-    stores: list[Any]
-
-
-@dataclass(slots=True)
-class Idle:
-    """Wait for work, at most this long."""
-
-    seconds: float
-
-
-Action = Transact | Connect | Append | ReadFrames | MarkDrained | WriteFiles | Idle
 
 
 class CommitHost(Protocol):

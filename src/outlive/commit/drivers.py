@@ -9,17 +9,8 @@ from typing import Any, Protocol
 
 import psycopg
 
-from outlive.commit.committer import (
-    Action,
-    Append,
-    Committer,
-    Connect,
-    Idle,
-    MarkDrained,
-    ReadFrames,
-    Transact,
-    WriteFiles,
-)
+from outlive.commit.actions import Action, Append, Connect, Idle, MarkDrained, ReadFrames, Transact, WriteFiles
+from outlive.commit.committer import Committer
 from outlive.postgres.drive import drive, drive_async
 
 

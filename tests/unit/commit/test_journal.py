@@ -1,4 +1,7 @@
-"""The journal: what was synced is read back, in order, once; what was refused never is; damage is kept and told."""
+"""The journal: what was synced is read back, in order, once; what was refused never is; damage is kept and told.
+
+Long: every case of one promise, read together.
+"""
 
 from __future__ import annotations
 
@@ -214,7 +217,9 @@ def test_a_missing_cursor_replays_what_is_there(home: Path) -> None:
     journal.close()
 
 
-@pytest.mark.parametrize("content", [b"", b"short", b"\0" * 32, os.urandom(64)], ids=["empty", "short", "zeros", "noise"])
+@pytest.mark.parametrize(
+    "content", [b"", b"short", b"\0" * 32, os.urandom(64)], ids=["empty", "short", "zeros", "noise"]
+)
 def test_an_unreadable_cursor_counts_as_missing(home: Path, content: bytes) -> None:
     """A damaged cursor leads to a replay, never to a unit that is skipped; it works again after the next mark."""
     journal = open_one(home)
