@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import outlive
+from outlive.commit import failpoints
 from outlive.errors import MappingRetired, OutliveError, PhaseRefused, Unholdable
 from outlive.phases.changes import Order
 from outlive.phases.control import advance, rollback
@@ -169,10 +170,34 @@ def test_a_foreign_edit_between_two_starts_is_taken_in(make: Make, tmp_path: Pat
         assert len(list(tmp_path.glob("items.edited-*"))) == 1
 
 
+def test_a_delete_before_its_record_is_copied_takes_the_old_row(make: Make, until: Callable[..., Any]) -> None:
+    """On the way back into `dual_write` a record deleted before the back-fill reached it stays deleted everywhere."""
+    service = make()
+    tasks = outlive.mapping("tasks", dict, service=service, phase="dual_write")
+    with service.open():
+        tasks.update({number: {"n": number} for number in range(600)})
+        go(service, "tasks", "legacy", force=True, reason="back")
+        tasks[599]["n"] = "changed in legacy"
+        paused = threading.Event()
+        deleted = threading.Event()
+
+        def pause() -> None:
+            paused.set()
+            deleted.wait(20)
+
+        failpoints.arm("backfill.chunk", pause, 1)
+        go(service, "tasks", "dual_write")
+        assert paused.wait(20)
+        del tasks[598]
+        deleted.set()
+        until(lambda: service.watcher.backfills["tasks"].get("done"))
+        failpoints.disarm()
+        assert 598 not in tasks
+        assert [key for key, _ in rows_of(service, "tasks")] == [n for n in range(600) if n != 598]
+
+
 def test_a_backfill_that_a_crash_cut_short_is_resumed(make: Make, tmp_path: Path) -> None:
     """A start resumes: what is in the table comes first, deletes stay deleted, the rest comes from the file."""
-    from outlive.commit import failpoints
-
     path = tmp_path / "items.json"
     path.write_text(json.dumps([{"id": n} for n in range(1000)]))
     service = make(OUTLIVE_PHASE="dual_write")

@@ -416,7 +416,11 @@ class Committer:
         frames = yield ReadFrames(MAX_GROUP)
         if not frames:
             return
-        done = yield from self._settle_unknown(frames)
+        try:
+            done = yield from self._settle_unknown(frames)
+        except (psycopg.Error, OSError) as error:
+            self._lost(error)
+            return
         writes = []
         draws: dict[Any, int] = {}
         for seq, payload in frames:

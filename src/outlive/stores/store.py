@@ -96,6 +96,8 @@ class Store(ABC):
         self.phase: Phase = "legacy"
         self.tracking = False
         self.disordered = False
+        self.copying = False  # a back-fill runs: what it has not copied may still have a row from before
+        self.gone: set[Key] = set()  # keys that the live path deleted meanwhile
         self.since = 0  # the version at which it entered dual_write: the live path writes above it
         self.table: StoreTable | None = None
         self.kept: dict[Key, Kept] = {}
@@ -309,7 +311,9 @@ class Store(ABC):
         change.version = self.host.clock.next()
         change.base = kept.version if kept is not None else 0
         if record is ABSENT:
-            change.op = "none" if kept is None else "delete"
+            change.op = "none" if kept is None and not self.copying else "delete"
+            if self.copying:
+                self.gone.add(key)
             self.kept.pop(key, None)
             return
         change.document, encoded = self._encode(change, record, kept, open_others)

@@ -54,6 +54,8 @@ def begin(store: Store, remembered: dict[Any, Kept] | None = None) -> list[Any]:
     """
     keys = [key for key, _ in store.image_items()]
     store.since = store.host.clock.next()
+    store.copying = True
+    store.gone.clear()
     if remembered:
         known = [remembered[key].position if key in remembered else None for key in keys]
         store.fresh.update(zip(keys, rising(known, store.host.clock.next), strict=True))
@@ -176,7 +178,8 @@ def _settle_rest(
         unit = store.units.begin("back-fill")
         joined = False
         for key, row in rows.items():
-            if key in known or key in store.kept or store.image_get(key) is not ABSENT or store.unsettled.get(key):
+            live = key in store.gone or key in store.kept or store.unsettled.get(key)
+            if key in known or live or store.image_get(key) is not ABSENT:
                 continue
             if prefer == "memory" or (remembered is not None and key in remembered and prefer != "table"):
                 store.kept[key] = Kept(row[1], row[2], row[3])
@@ -191,6 +194,7 @@ def _settle_rest(
         if joined:
             store.reorder()
         store.units.end(unit)
+        store.copying = False
         return unit
 
 
