@@ -30,6 +30,11 @@ class Form:
     dual_write: bool = False
 
     @property
+    def measured(self) -> bool:
+        """Whether coverage is measured inside it: its code is the same in all phases, and slow when watched."""
+        return self.name in ("before", "dual_write")
+
+    @property
     def has_database(self) -> bool:
         """Whether PostgreSQL must be there for it to start."""
         return self.use_database or self.dual_write
@@ -93,7 +98,7 @@ def server(form: Form, tmp_path_factory: pytest.TempPathFactory, request: pytest
     """One running service a form, shared by the tests that go through `client`."""
     address = request.getfixturevalue("new_database")() if form.has_database else None
     environment = {**form.environment(address), "SEED_DEMO_DATA": "false"}
-    service = Service(form.module, tmp_path_factory.mktemp(form.name), environment).start()
+    service = Service(form.module, tmp_path_factory.mktemp(form.name), environment, form.measured).start()
     yield service
     service.stop()
 
@@ -105,7 +110,9 @@ def start(form: Form, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
 
     def begin(**environment: str) -> Service:
         address = request.getfixturevalue("new_database")() if form.has_database else None
-        service = Service(form.module, tmp_path / str(len(started)), {**form.environment(address), **environment})
+        service = Service(
+            form.module, tmp_path / str(len(started)), {**form.environment(address), **environment}, form.measured
+        )
         started.append(service)
         return service.start()
 

@@ -25,6 +25,7 @@ class Service:
     module: str
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    measured: bool = True
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
 
@@ -51,7 +52,7 @@ class Service:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", self.module],
                 cwd=self.folder,
-                env={**environment(), **own, **self.environment},
+                env={**environment(self.measured), **own, **self.environment},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -92,10 +93,11 @@ class Service:
         raise AssertionError(f"{self.module} did not answer in {START_LIMIT_S} s:\n{self.log()}")
 
 
-def environment() -> dict[str, str]:
-    """What a process needs of ours; flags and addresses of the surrounding run stay out."""
-    kept = ("PATH", "HOME", "LANG", "TMPDIR")
-    given = {name: text for name, text in os.environ.items() if name in kept or name.startswith("COVERAGE_")}
+def environment(measured: bool = True) -> dict[str, str]:
+    """What a process needs of ours; flags and addresses of the surrounding run stay out, coverage on request."""
+    kept = ["PATH", "HOME", "LANG", "TMPDIR"]
+    kept += [name for name in os.environ if measured and name.startswith("COVERAGE_")]
+    given = {name: text for name, text in os.environ.items() if name in kept}
     return {**given, "PYTHONPATH": os.pathsep.join((str(REPOSITORY / "src"), str(REPOSITORY)))}
 
 
