@@ -18,7 +18,7 @@ demo: $(READY) ## a JSON-file service under load goes to PostgreSQL and back, ki
 
 test: $(READY) ## every test, with the coverage floors
 	@rm -f .coverage .coverage.*
-	$(PYTHON) -m pytest -n 2 --cov --cov-report=
+	$(PYTHON) -m pytest -n 2 --dist worksteal --cov --cov-report=
 	@$(PYTHON) -m coverage json -q -o .coverage.json
 	@$(PYTHON) tools/coverage_floor.py .coverage.json
 

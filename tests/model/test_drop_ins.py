@@ -18,6 +18,7 @@ from outlive.commit import failpoints
 from outlive.errors import Unavailable
 
 EXAMPLES = int(os.environ.get("OUTLIVE_MODEL_EXAMPLES", "1000"))
+PARTS = 4
 KEYS = st.one_of(st.integers(-3, 3), st.sampled_from(["a", "b", "ب", "1", ""]))
 LEAF = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False),
@@ -268,10 +269,12 @@ def opened(database_url: str, tmp_path: Path) -> Iterator[None]:
     harness.service.close()
 
 
-def test_drop_ins_behave_as_builtins_across_crashes(opened: None) -> None:
-    """Builtins and drop-ins are equal after every step, crash, restart and phase change."""
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_drop_ins_behave_as_builtins_across_crashes(opened: None, part: int) -> None:
+    """Builtins and drop-ins are equal after every step, crash, restart and phase change (1,000 examples in parts)."""
     rules = settings(
-        max_examples=EXAMPLES, stateful_step_count=12, deadline=None, database=None, phases=[Phase.generate],
+        max_examples=EXAMPLES // PARTS, stateful_step_count=12, deadline=None, database=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     run_state_machine_as_test(DropIns, settings=rules)
