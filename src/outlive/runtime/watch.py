@@ -375,7 +375,11 @@ class Watcher:
         assert self.conn is not None
         if store.retired or store.table is None:
             return
-        kept = store.kept.get(key)
+        with store.units.lock:
+            if store.unsettled.get(key):  # what is read now may be older than what is on its way
+                self.service.landing.read_again([(store, key)])
+                return
+            kept = store.kept.get(key)
         statement, values = Statements.of(store.table).select_keys([store.table.key_literal(key)])
         rows = self.conn.execute(statement, values).fetchall()
         self.service.at_home(lambda: self._renew(store, key, rows, kept))

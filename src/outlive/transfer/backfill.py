@@ -211,11 +211,3 @@ def _wait(unit: Any) -> None:
         unit.ticket.result()
     except OutliveError as error:
         raise PhaseRefused(store="back-fill", reason=str(error)) from error
-
-
-def plant(rows: Loaded) -> Loaded:
-    """The rows with one bit of one of them changed: what a verification must find."""
-    if not rows:
-        return [("planted", b'{"planted":true}', 1, 1)]
-    key, encoded, version, position = rows[0]
-    return [(key, encoded + b" ", version, position), *rows[1:]]

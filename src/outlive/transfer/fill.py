@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
 from typing import Any
 
 import psycopg
@@ -113,9 +112,3 @@ def build(store: Store, key: Any, encoded: bytes) -> Any:
     if isinstance(store, JsonFileStore):
         return record
     return tracking.adopt(record, (Place(store, key, None),))
-
-
-def image_of(store: Store) -> Iterable[tuple[Any, Any]]:
-    """The image's items, as they are at this moment."""
-    with store.units.lock:
-        return list(store.image_items())
