@@ -194,12 +194,14 @@ class Committer:
     def _run_asides(self) -> Generator[Action, Any, None]:
         while self._asides:
             step, done = self._asides.popleft()
+            if not done.set_running_or_notify_cancel():
+                continue
             try:
                 if not self.connected:
                     raise psycopg.OperationalError("not connected")
                 done.set_result((yield Transact(step)))
-            except (psycopg.Error, OSError, OutliveError) as error:
-                if self.connected and not isinstance(error, OutliveError) and not groups.is_refusal_or_foreign(error):
+            except Exception as error:  # noqa: BLE001  whatever it is, whoever waits for it is told
+                if isinstance(error, (psycopg.Error, OSError)) and not groups.is_refusal_or_foreign(error):
                     self._lost(error)
                 done.set_exception(error)
 
@@ -231,8 +233,12 @@ class Committer:
     def _make_durable(self, units: list[Unit]) -> Generator[Action, Any, None]:
         if not self.connected and self._due():
             yield from self._reconnect()
+        yield from self._on(units)
+
+    def _on(self, units: list[Unit], tries: int = 0) -> Generator[Action, Any, None]:
+        """To PostgreSQL where the way is free, else to the journal."""
         if self.connected and not self.host.journal_units():
-            yield from self._land(units)
+            yield from self._land(units, tries)
         elif self.connected:
             yield from self._behind_backlog(units)
         else:
@@ -293,12 +299,16 @@ class Committer:
     def _again(self, units: list[Unit], tries: int = 0) -> Generator[Action, Any, None]:
         units = self._without_orphans(units)
         if units:
-            yield from self._land(units, tries)
+            yield from self._on(units, tries)
 
     def _failed(self, units: list[Unit], error: Exception, seq: int, tries: int) -> Generator[Action, Any, None]:
         if isinstance(error, psycopg.Error) and groups.is_refusal(error):
             yield from self._split(units, error)
-            return
+        else:
+            yield from self._broke_off(units, error, seq, tries)
+
+    def _broke_off(self, units: list[Unit], error: Exception, seq: int, tries: int) -> Generator[Action, Any, None]:
+        """A commit that PostgreSQL neither took nor refused, as far as is known: what became of it decides."""
         retry = isinstance(error, psycopg.Error) and (error.sqlstate or "") in ("40001", "40P01", "55P03")
         unknown = None if self.member is None or retry else (self.member.id, seq)
         if not retry:
@@ -341,10 +351,7 @@ class Committer:
         except Fenced:
             yield from self._rejoin(units, 0)
         except (psycopg.Error, OSError) as error:
-            unknown = (self.member.id, seq)
-            self._lost(error)
-            yield from self._reconnect()
-            yield from self._journal(units, unknown)
+            yield from self._broke_off(units, error, seq, MAX_TRIES)
         else:
             self._landed(units, outcome, seq)
 

@@ -23,6 +23,7 @@ from outlive.stores import files, tracking
 from outlive.stores.json_file import JsonFileStore
 from outlive.stores.log import LogStore
 from outlive.stores.mapping import MappingStore
+from outlive.stores.order import rising
 from outlive.stores.store import Phase, Store, restored
 from outlive.transfer import fill
 
@@ -247,18 +248,37 @@ def lineage(store: JsonFileStore, rows: list[Any]) -> dict[Any, Kept] | None:
     }
 
 
-def newer_rows(store: Store, rows: list[Any], known: dict[Any, Kept]) -> None:
-    """Rows that landed after our last write of the file: a crash kept them from it, so they come first."""
+def newer_rows(store: Store, rows: list[Any], known: dict[Any, Kept]) -> list[Any]:
+    """Rows that landed after our last write of the file: a crash kept them from it, so they count before it.
+
+    What the file does not have at all stands behind it, in the table's order. Returns those keys; they are to be
+    copied like the file's own, as far as their places have changed.
+    """
     with store.units.lock:
-        late = [row for row in rows if row[0] not in known]
-        for key, encoded, _, position in late:
+        free = [row for row in rows if not _live(store, row[0])]
+        late = [row for row in free if row[0] not in known]
+        came = [row[0] for row in late if store.image_get(row[0]) is ABSENT]
+        for key, encoded, _, _ in late:
             held = store.image_get(key)
-            if held is not ABSENT and store.encoded(held) == encoded:
-                continue
-            store.image_put(key, fill.build(store, key, encoded))
-            store.fresh[key] = position
+            if held is ABSENT or store.encoded(held) != encoded:
+                store.image_put(key, fill.build(store, key, encoded))
         if late:
-            store.reorder()
+            _place(store, {row[0]: row[3] for row in free}, set(came))
+        return came
+
+
+def _live(store: Store, key: Any) -> bool:
+    """Whether the live path has taken the key up since the switch."""
+    return key in store.kept or key in store.gone or bool(store.unsettled.get(key))
+
+
+def _place(store: Store, held: dict[Any, Any], came: set[Any]) -> None:
+    """The file's own order, then what came from the table in its order; places of the table where they allow it."""
+    keys = [key for key, _ in store.image_items() if not _live(store, key)]
+    keys = [key for key in keys if key not in came] + sorted(came, key=lambda key: held[key])
+    places = rising([held.get(key) for key in keys], store.host.clock.next)
+    store.fresh.update(zip(keys, places, strict=True))
+    store.reorder()
 
 
 def first_sidecar(store: JsonFileStore) -> None:

@@ -265,7 +265,7 @@ class Watcher:
         try:
             switching.settle(service)  # what was encoded in `legacy` is final, so the copy need not leave it out
             with service.database.connect() as conn:
-                known = self._known(store, conn, remembered)
+                known = self._known(store, conn, keys, remembered)
                 done = backfill.run(
                     store,
                     conn,
@@ -285,7 +285,7 @@ class Watcher:
             log.error("outlive: back-fill of %s stopped: %s", store.name, error)
             self.backfills[store.name] = {"done": False, "error": str(error), "total": len(keys)}
 
-    def _known(self, store: Store, conn: psycopg.Connection[Any], remembered: Any) -> Any:
+    def _known(self, store: Store, conn: psycopg.Connection[Any], keys: list[Any], remembered: Any) -> Any:
         if remembered is not None:
             return remembered
         rows = backfill.rows_before(store, conn)
@@ -293,7 +293,7 @@ class Watcher:
         if known is None and store.name in self.resuming:
             known = {}
         if known is not None:
-            switching.newer_rows(store, rows, known)
+            keys += switching.newer_rows(store, rows, known)
             switching.stay_deleted(self.service, store, conn)
         if isinstance(store, JsonFileStore) and not rows:
             switching.first_sidecar(store)

@@ -106,7 +106,7 @@ def build(store: Store, key: Any, encoded: bytes) -> Any:
     document = restored(parse(encoded))
     try:
         record = store.record_type.record(document)
-    except (Unholdable, KeyError, ValueError, TypeError) as error:
+    except (Unholdable, KeyError, ValueError, TypeError, ArithmeticError) as error:
         log.error("outlive: %s[%r] cannot be read back: %s", store.name, key, error)
         raise
     if isinstance(store, JsonFileStore):
