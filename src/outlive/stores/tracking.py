@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -92,11 +93,15 @@ class _Changing:
         self.stack: list[Mutation] = []
 
     def __enter__(self) -> None:
-        for place in self.places:
-            mutation = place.store.mutation()
-            mutation.__enter__()
-            self.stack.append(mutation)
-            place.store.touch(place.key, self.top if place.field is None else place.field)  # type: ignore[arg-type]
+        try:
+            for place in self.places:
+                mutation = place.store.mutation()
+                mutation.__enter__()
+                self.stack.append(mutation)
+                place.store.touch(place.key, self.top if place.field is None else place.field)  # type: ignore[arg-type]
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
 
     def __exit__(self, kind: Any, error: Any, tb: Any) -> None:
         while self.stack:
@@ -257,14 +262,16 @@ class _Each:
 
     def __init__(self, owner: TrackedDict, keys: tuple[Any, ...]) -> None:
         self.contexts = [changing(owner._places, key) for key in keys] or [changing(owner._places)]
+        self.stack = ExitStack()
 
     def __enter__(self) -> None:
-        for context in self.contexts:
-            context.__enter__()
+        with ExitStack() as stack:
+            for context in self.contexts:
+                stack.enter_context(context)
+            self.stack = stack.pop_all()
 
     def __exit__(self, *exc: Any) -> None:
-        for context in reversed(self.contexts):
-            context.__exit__(*exc)
+        self.stack.__exit__(*exc)
 
 
 def inner(owner: TrackedDict, key: Any) -> Places:
@@ -445,7 +452,10 @@ def release(value: Any, store: Owner, key: Key) -> None:
             for part in _values(value):
                 release(part, store, key)
     elif kind in _classes and id(value) in instances:
-        left = tuple(p for p in instances[id(value)] if not (p.store is store and p.key == key))
+        known = instances[id(value)]
+        left = tuple(p for p in known if not (p.store is store and p.key == key))
+        if len(left) == len(known):
+            return
         if left:
             instances[id(value)] = left
         else:
@@ -519,8 +529,3 @@ def instrument(cls: type) -> None:
 
     cls.__setattr__ = __setattr__  # type: ignore[assignment,method-assign]
     cls.__delattr__ = __delattr__  # type: ignore[assignment,method-assign]
-
-
-def instrumented(value: Any) -> bool:
-    """Whether writes to this instance are noticed."""
-    return type(value) in _classes
