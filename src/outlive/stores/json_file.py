@@ -64,26 +64,29 @@ class JsonFile:
     def save(self, rows: Iterable[Any]) -> None:
         """Makes the store hold exactly `rows`, in this order; only what changed is written."""
         self._usable()
-        store = self._store
-        with store.mutation() as unit:
-            store.replace(unit, list(rows))
+        self._replace(list(rows))
+
+    def _replace(self, rows: Rows) -> None:
+        with self._store.mutation() as unit:
+            self._store.replace(unit, rows)
 
     def _usable(self) -> None:
-        if self._store.retired:
-            self._store.used(caller(3))
-            raise MappingRetired(store=self._store.name, instead=f"{self._store.name}.repository")
         self._store.used(caller(3))
+        if self._store.retired:
+            raise MappingRetired(store=self._store.name, instead=f"{self._store.name}.repository")
         self._store.refresh()
 
     def __enter__(self) -> Rows:
-        rows = self.load()
+        self._usable()
+        rows = self._store.rows()
         self._rows.append(rows)
         return rows
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         rows = self._rows.pop()
         if error is None:
-            self.save(rows)
+            self._usable()
+            self._replace(rows)
 
     def __repr__(self) -> str:
         return f"<outlive json_file {self._store.path} in {self._store.phase}>"

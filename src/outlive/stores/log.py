@@ -151,19 +151,25 @@ class LogStore(Store):
 
     def entered(self, unit: Unit, index: int) -> None:
         """Note the element that was appended."""
+        self._screen([*self.keys, ABSENT])
         key = self.host.clock.next()
         self.keys.append(key)
         self._enter(unit, index, key, key)
 
+    def _screen(self, keys: list[Key]) -> None:
+        """Raises Unholdable, with the list as it was before, if a fresh element (key ABSENT) cannot be held."""
+        if not self.strict:
+            return
+        try:
+            for key, value in zip(keys, list.__iter__(self.image), strict=True):
+                if key is ABSENT:
+                    self.check(self.host.clock.next(), value)
+        except BaseException:
+            list.__setitem__(self.image, slice(None), [self.by_key[key] for key in self.keys])
+            raise
+
     def _enter(self, unit: Unit, index: int, key: Key, position: Decimal | int) -> None:
         value = list.__getitem__(self.image, index)
-        if self.strict:
-            try:
-                self.check(key, value)
-            except BaseException:
-                del self.keys[index]
-                list.__delitem__(self.image, index)
-                raise
         change = self._change(unit, key)
         adopted = tracking.adopt(value, (Place(self, key, None),))
         list.__setitem__(self.image, index, adopted)
@@ -185,8 +191,10 @@ class LogStore(Store):
         for key in self.keys:
             free.setdefault(id(self.by_key[key]), deque()).append(key)
         values = list(list.__iter__(self.image))
-        self.keys = [free[id(v)].popleft() if free.get(id(v)) else ABSENT for v in values]
-        left = [key for keys in free.values() for key in keys]
+        keys = [free[id(v)].popleft() if free.get(id(v)) else ABSENT for v in values]
+        self._screen(keys)
+        self.keys = keys
+        left = [key for unused in free.values() for key in unused]
         for key in left:
             change = self._change(unit, key)
             tracking.release(self.by_key.pop(key), self, key)

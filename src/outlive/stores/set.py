@@ -76,15 +76,25 @@ def _one(name: str) -> Any:
         store = self._store
         with store.mutation() as unit:
             held = _Set.__contains__(self, element)
-            if name == "add" and not held:
-                store.put(unit, element, element)
-            elif name != "add" and held and not isinstance(element, _Set):
-                store.drop(unit, element)
-            elif name != "add":
+            if name == "add":
+                if not held:
+                    store.put(unit, element, element)
+            elif held:
+                store.drop(unit, _hashable(element))
+            else:
                 plain(self, element)
 
     method.__name__ = name
     return method
+
+
+def _hashable(element: Any) -> Any:
+    """The element as the set holds it: a builtin set finds frozensets by equal sets."""
+    try:
+        hash(element)
+    except TypeError:
+        return frozenset(element)
+    return element
 
 
 def _retired(name: str) -> Any:
