@@ -339,7 +339,7 @@ class Store(ABC):
             else:
                 document = parse(kept.encoded)
                 for field in change.stamps:
-                    self._set_field(document, field, record)
+                    self._set_field(document, str(field), record)
                 if self.record_type.kind == "dict":
                     document = _in_order(document, self.record_type, record)
                 elif self.record_type.kind == "model":
@@ -353,11 +353,7 @@ class Store(ABC):
                 raise self.named(error, change.key) from None
             return self._unholdable(change, record, self.named(error, change.key))
 
-    def _set_field(self, document: dict[str, Any], field: str | None, record: Any) -> None:
-        if field is None:
-            document.clear()
-            document.update(self.record_type.document(record))
-            return
+    def _set_field(self, document: dict[str, Any], field: str, record: Any) -> None:
         value = self.record_type.peek(record, field)
         _assign(document, field, MISSING if value is MISSING else self.record_type.encode(field, value))
 
