@@ -604,6 +604,30 @@ def backlog(hand: Hand, store: Store, title: str = "old", group: tuple[int, int]
     return unit
 
 
+def test_a_backlog_that_cannot_drain_refuses_whom_it_holds_up() -> None:
+    """PostgreSQL goes while a unit waits for the backlog: it is refused, and its neighbour is journalled."""
+    lenient, strict = Store("lenient"), Store("strict", strict=True, when_away="refuse")
+    hand = Hand(lenient, strict)
+    backlog(hand, lenient)
+    hand.answers["replay"] = [GONE]
+    hand.submit(waiting := changed(strict, 2), kept := changed(lenient, 3))
+    hand.committer.wanted = False
+    hand.run()
+    assert isinstance(error_of(waiting), Unavailable)
+    assert error_of(kept) is None
+    assert len(hand.frames) == 2
+
+
+def test_the_last_units_of_a_refused_group_may_be_orphans() -> None:
+    """When a refusal takes the whole rest of a group with it nothing is sent any more."""
+    store = Store(strict=True)
+    hand = Hand(store)
+    hand.submit(bad := changed(store, 1, "bad"))
+    hand.run()
+    assert isinstance(error_of(bad), Unholdable)
+    assert hand.asked == []
+
+
 @pytest.mark.parametrize("away", [False, True])
 def test_a_unit_that_may_not_be_journalled_waits_for_the_backlog(away: bool) -> None:
     """The backlog drains first; if PostgreSQL goes meanwhile the unit is refused."""
