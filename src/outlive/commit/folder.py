@@ -148,8 +148,7 @@ def _name(what: str, text: str) -> str:
 def _make(path: Path) -> None:
     if path.is_dir():
         return
-    if path.parent != path:
-        _make(path.parent)
+    _make(path.parent)
     path.mkdir(mode=0o700, exist_ok=True)
     sync_folder(path.parent)
 
