@@ -286,3 +286,34 @@ def test_units_that_need_each_other_go_together() -> None:
     assert committer._take() == []
     committer.submit(two)
     assert committer._take() == [one, two]
+
+
+def test_a_block_inside_an_ended_unit_is_on_its_own() -> None:
+    """Code that outlives its unit opens a block without a parent."""
+    desk = Desk(lands=True)
+    ended = desk.units.begin()
+    desk.units.end(ended)
+    token = current.set(Scope(ended))
+    try:
+        with UnitBlock(desk.units) as unit:
+            desk.notes.write(unit, 1)
+    finally:
+        current.reset(token)
+    assert unit.parent is None
+    assert desk.submitted == [unit]
+
+
+def test_a_refused_write_of_loose_code_is_logged(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody waits for a turn of the loop, so its refusal is told in the log; a synchronous block there never waits."""
+
+    async def run() -> None:
+        with desk.units.joining() as unit:
+            desk.notes.write(unit, 1)
+        with UnitBlock(desk.units) as block:
+            desk.notes.write(block, 2)
+        await asyncio.sleep(0)
+        assert not block.settled
+        desk.units.finish(unit, Conflict(store="notes", reason="mine"))
+
+    asyncio.run(run())
+    assert "outside any unit was refused" in caplog.text
