@@ -1,0 +1,530 @@
+"""Each kind of store in each phase, on real PostgreSQL: what it does, refuses, and leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import pickle
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import pytest
+
+import outlive
+from outlive.commit.unit import ABSENT
+from outlive.errors import Conflict, FileMalformed, KeyTaken, MappingRetired, Unavailable, Unholdable
+from outlive.stores.backing import Backing
+from outlive.stores.order import rising
+
+Make = Callable[..., outlive.Service]
+PHASES = ["legacy", "dual_write", "dual_read", "database"]
+
+
+@pytest.fixture
+def make(database_url: str, tmp_path: Path) -> Iterator[Make]:
+    """Builds services on the test's database; closes what a test leaves open."""
+    made: list[outlive.Service] = []
+
+    def build(**env: str) -> outlive.Service:
+        base = {"DATABASE_URL": database_url, "OUTLIVE_HOME": str(tmp_path / "home"), "OUTLIVE_POLL_S": "0.02"}
+        service = outlive.Service("shop", env={**base, **env})
+        made.append(service)
+        return service
+
+    yield build
+    for service in made:
+        service.close()
+
+
+class Model(pydantic.BaseModel):
+    """A Pydantic record."""
+
+    id: str
+    n: int = 0
+    tags: list[str] = []
+
+
+@dataclass
+class Data:
+    """A dataclass record."""
+
+    id: str
+    n: int = 0
+    tags: list[str] = field(default_factory=list)
+
+
+def in_table(service: outlive.Service, store: str) -> list[tuple[Any, Any]]:
+    """Key and document of each row in PostgreSQL, in order, seen through a connection of its own."""
+    from outlive.records import parse
+    from outlive.transfer.fill import read_rows
+
+    service.flush_blocking()
+    assert service.database is not None
+    with service.database.connect() as conn:
+        return [(key, parse(encoded)) for key, encoded, _, _ in read_rows(conn, service.stores[store])]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("declared", [Model, Data])
+def test_a_repository_writes_in_every_phase(make: Make, declared: Any, phase: Any) -> None:
+    """Insert, put, patch, move to another key and delete give the same records in every phase, and in one unit."""
+    service = make()
+    things = outlive.mapping("things", declared, key="id", service=service, phase=phase)
+    at = things.repository
+    with service.open():
+        for name in "abc":
+            at.insert(declared(id=name)).result()
+        with pytest.raises(KeyTaken):
+            at.insert(declared(id="a")).result()
+        at.put(declared(id="b", n=7)).result()
+        with service.unit():
+            assert at.patch("a", n=1).result() == declared(id="a", n=1)
+            assert at.patch("a", tags=["x"]).result() == declared(id="a", n=1, tags=["x"])
+            assert at.get("a").result() == declared(id="a", n=1, tags=["x"])
+            at.insert(declared(id="d")).result()
+            at.patch("d", n=4).result()
+            assert at.get("d").result() == declared(id="d", n=4)
+            assert at.delete("c").result() is True
+            assert at.get("c").result() is None
+            assert at.delete("c").result() is False
+            assert at.patch("c", n=1).result() is None
+            assert [record.id for record in at.find().result()] == ["a", "b", "d"]
+        assert at.keys(order_by="-n").result() == ["b", "d", "a"]
+        assert at.delete_many(["d", "d", "nobody"]).result() == 1
+        assert at.find().result() == [declared(id="a", n=1, tags=["x"]), declared(id="b", n=7)]
+        if phase != "legacy":
+            assert [key for key, _ in in_table(service, "things")] == ["a", "b"]
+
+
+def test_a_patched_live_record_stays_the_same_object(make: Make) -> None:
+    """A patch in dual_write changes the object that user code holds, and what it put in reports further changes."""
+    service = make()
+    things = outlive.mapping("things", Data, key="id", service=service, phase="dual_write")
+    with service.open():
+        things["a"] = held = Data("a")
+        things.repository.patch("a", tags=["x"]).result()
+        assert things["a"] is held
+        held.tags.append("y")
+        assert in_table(service, "things") == [("a", {"id": "a", "n": 0, "tags": ["x", "y"]})]
+
+
+def test_a_record_moves_to_another_key_in_the_database(make: Make) -> None:
+    """A changed key field moves the record, at its place; a taken key or a value that is no key is refused."""
+    service = make()
+    things = outlive.mapping("things", dict, key="id", service=service, phase="database")
+    at = things.repository
+    with service.open():
+        for name in "abc":
+            at.insert({"id": name}).result()
+        assert at.patch("a", id="z", n=1).result() == {"id": "z", "n": 1}
+        assert at.find().result() == [{"id": "z", "n": 1}, {"id": "b"}, {"id": "c"}]
+        with pytest.raises(Unholdable, match="no key"):
+            at.patch("b", id=1.5).result()
+        with pytest.raises(KeyTaken):
+            at.patch("b", id="c").result()
+        with pytest.raises(Unholdable):
+            at.insert({"n": 1}).result()
+        assert at.keys().result() == ["z", "b", "c"]
+
+
+def test_awaited_writes_are_durable(make: Make) -> None:
+    """On an event loop, outside a unit, an awaited write is in PostgreSQL when it returns; in a unit, at its end."""
+    service = make()
+    things = outlive.mapping("things", dict, key="id", service=service, phase="database")
+    older = outlive.mapping("older", dict, key="id", service=service, phase="dual_write")
+
+    async def work() -> None:
+        await older.repository.insert({"id": "o"})
+        assert [key for key, _ in in_table(service, "older")] == ["o"]
+        await things.repository.insert({"id": "a"})
+        assert await things.repository.patch("a", n=1) == {"id": "a", "n": 1}
+        async with service.unit():
+            await things.repository.insert({"id": "b"})
+            assert await things.repository.count() == 2
+        assert await things.repository.find() == [{"id": "a", "n": 1}, {"id": "b"}]
+        await Backing(service.stores["things"]).asettle()
+
+    with service.open():
+        asyncio.run(work())
+        assert [key for key, _ in in_table(service, "things")] == ["a", "b"]
+
+
+def test_a_record_that_left_meanwhile(make: Make) -> None:
+    """A patch of a record that another hand has deleted is a Conflict; its delete is done already."""
+    service = make()
+    outlive.mapping("things", dict, key="id", service=service, phase="dual_write")
+    with service.open():
+        backing = Backing(service.stores["things"])
+        backing.unit_delete("a")
+        with pytest.raises(Conflict, match="deleted meanwhile"):
+            backing.unit_patch("a", {"n": 1})
+        assert in_table(service, "things") == []
+
+
+def test_the_units_own_changes_are_read_in_dual_read(make: Make) -> None:
+    """In dual_read SQL answers, except for a store that the running unit has changed: then the image does."""
+    service = make()
+    things = outlive.mapping("things", dict, key="id", service=service, phase="dual_read")
+    others = outlive.mapping("others", dict, key="id", service=service, phase="dual_read")
+    with service.open():
+        things["a"] = {"id": "a"}
+        backing = Backing(service.stores["things"])
+        assert backing.reads_sql()
+        with service.unit():
+            others["x"] = {"id": "x"}
+            assert backing.reads_sql()
+            things["b"] = {"id": "b"}
+            assert not backing.reads_sql()
+            assert things.repository.keys().result() == ["a", "b"]
+
+
+# -- JSON files ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", PHASES[:3])
+def test_a_json_file_is_written_by_repository_too(make: Make, tmp_path: Path, phase: Any) -> None:
+    """Insert, put, patch, move and delete reach the file, in order; a record taken twice is refused."""
+    path = tmp_path / "items.json"
+    service = make()
+    items = outlive.json_file(path, service=service, phase=phase, default=lambda: [{"id": 1}, {"id": 2}, {"id": 3}])
+    at = items.repository
+    with service.open():
+        assert (items.path, items.phase) == (path, phase)
+        assert repr(items) == f"<outlive json_file {path} in {phase}>"
+        at.insert({"id": 4, "deep": [{"x": [1]}]}).result()
+        at.put({"id": 2, "n": 2}).result()
+        assert at.patch(2, n=3).result() == {"id": 2, "n": 3}
+        assert at.patch(1, id=9).result() == {"id": 9}
+        assert at.patch(404, n=3).result() is None
+        assert at.delete(3).result() is True
+        with pytest.raises(KeyTaken):
+            at.insert({"id": 2}).result()
+        with pytest.raises(KeyTaken):
+            Backing(service.stores["items"]).unit_put(2, {"id": 2}, insert=True)
+        with service.unit():
+            at.insert({"id": 5}).result()
+            at.delete(5).result()
+        with pytest.raises(ZeroDivisionError), service.unit():
+            items.save([])
+            raise ZeroDivisionError
+        wanted = [{"id": 9}, {"id": 2, "n": 3}, {"id": 4, "deep": [{"x": [1]}]}]
+        assert items.load() == wanted
+    assert json.loads(path.read_text()) == wanted
+
+
+def test_an_exception_inside_with_saves_nothing(make: Make, tmp_path: Path) -> None:
+    """`with items as rows` saves at its end, and nothing if the block fails."""
+    service = make()
+    items = outlive.json_file(tmp_path / "items.json", service=service, default=[{"id": 1}])
+    with service.open():
+        with pytest.raises(ZeroDivisionError), items as rows:
+            rows.clear()
+            raise ZeroDivisionError
+        assert items.load() == [{"id": 1}]
+        with items as rows:
+            rows.append({"id": 2})
+        assert items.load() == [{"id": 1}, {"id": 2}]
+
+
+def test_a_retired_file_names_the_repository(make: Make, tmp_path: Path) -> None:
+    """In `database` load, save and `with` raise MappingRetired, and the use is noted with its caller."""
+    service = make()
+    items = outlive.json_file(tmp_path / "items.json", service=service, phase="database")
+    with service.open():
+        for use in (items.load, lambda: items.save([]), items.__enter__):
+            with pytest.raises(MappingRetired, match=r"items\.repository"):
+                use()
+        assert __file__ in str(service.stores["items"].used_by)
+
+
+def test_rows_without_a_key(make: Make, tmp_path: Path) -> None:
+    """Rows without a key, or with a repeated one, are kept in dual_write, and an equal row keeps its own key."""
+    path = tmp_path / "items.json"
+    service = make()
+    items = outlive.json_file(path, service=service, phase="dual_write")
+    rows = [{"id": 1}, {"id": 1, "again": True}, {"name": "none"}, {"id": [2]}]
+    with service.open():
+        items.save(rows)
+        assert items.load() == rows
+        before = in_table(service, "items")
+        items.save([*rows, {"id": 7}])
+        assert in_table(service, "items")[:4] == before
+        with pytest.raises(FileMalformed, match="list of records"):
+            service.stores["items"]._keys({"id": 1})  # type: ignore[attr-defined]
+    assert json.loads(path.read_text()) == [*rows, {"id": 7}]
+
+
+def test_dual_read_refuses_rows_without_a_key(make: Make, tmp_path: Path) -> None:
+    """From dual_read on a save with a row that has no key, a taken one or NUL in it changes nothing at all."""
+    service = make()
+    items = outlive.json_file(tmp_path / "items.json", service=service, phase="dual_read", default=[{"id": 1}])
+    at = items.repository
+    with service.open():
+        for bad in ({"name": "none"}, {"id": None}, {"id": 2, "t": "\x00"}):
+            with pytest.raises(Unholdable):
+                items.save([{"id": 1, "n": 1}, bad])
+        with pytest.raises(KeyTaken):
+            items.save([{"id": 1, "n": 1}, {"id": 1}])
+        at.insert({"id": 2}).result()
+        with pytest.raises(KeyTaken):
+            at.patch(2, id=1).result()
+        with pytest.raises(Unholdable):
+            at.patch(2, id=None).result()
+        with pytest.raises(Unholdable):
+            at.put({"id": 3, "t": "\x00"}).result()
+        assert items.load() == [{"id": 1}, {"id": 2}]
+        assert in_table(service, "items") == [(1, {"id": 1}), (2, {"id": 2})]
+
+
+@pytest.mark.parametrize("phase", ["legacy", "dual_write"])
+def test_an_edit_by_another_hand_is_taken_in_while_running(
+    make: Make, tmp_path: Path, phase: Any, until: Callable[..., Any]
+) -> None:
+    """Up to dual_write a load sees what another program wrote into the file; a change of the format alone is none."""
+    path = tmp_path / "items.json"
+    path.write_text('[{"id": 1}, {"id": 2}]')
+    service = make()
+    items = outlive.json_file(path, service=service, phase=phase)
+    with service.open():
+        store: Any = service.stores["items"]
+        until(lambda: phase == "legacy" or store.written_at)  # the first write behind is over
+        path.write_text(json.dumps([{"id": 1}, {"id": 2}], indent=8))
+        assert items.load() == [{"id": 1}, {"id": 2}]
+        assert store.taken_in == 0
+        path.write_text('[{"id": 2, "by": "hand"}, {"id": 3}]')
+        until(lambda: items.repository.get(3).result() == {"id": 3})  # the watcher may be taking it in just now
+        assert store.taken_in == 3
+        assert items.repository.find(order_by="id").result() == [{"id": 2, "by": "hand"}, {"id": 3}]
+        path.unlink()
+        assert len(items.load()) == 2
+    assert sorted(row["id"] for row in store.image.values()) == [2, 3]
+
+
+# -- logs and sets ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", PHASES[:3])
+def test_a_log_is_a_list_in_every_phase(make: Make, phase: Any) -> None:
+    """Every operation of a list gives the builtin's result, and PostgreSQL holds the same order."""
+    service = make()
+    entries = outlive.log("entries", dict, service=service, phase=phase)
+    plain: list[Any] = []
+    steps: list[Callable[[Any], Any]] = [
+        lambda x: x.extend({"n": n} for n in range(5)),
+        lambda x: x.append({"n": 9}),
+        lambda x: x.insert(2, {"n": 7}),
+        lambda x: x.insert(0, {"n": 8}),
+        lambda x: x.sort(key=lambda row: row["n"]),
+        lambda x: x.pop(1),
+        lambda x: x.__setitem__(slice(1, 3), [{"n": 30}, {"n": 31}, {"n": 32}]),
+        lambda x: x.reverse(),
+        lambda x: x.remove({"n": 31}),
+        lambda x: x[0].update(n=50),
+    ]
+    with service.open():
+        for step in steps:
+            assert step(entries) == step(plain)
+            assert list(entries) == plain
+            if phase != "legacy":
+                assert [document for _, document in in_table(service, "entries")] == plain
+        for made in (entries.copy(), copy.deepcopy(entries), pickle.loads(pickle.dumps(entries))):  # noqa: S301
+            assert (type(made), made) == (list, plain)
+        with pytest.raises(ZeroDivisionError), service.unit():
+            entries[0]["n"] = 51
+            del entries[1]
+            entries.append({"n": 52})
+            raise ZeroDivisionError
+        if phase != "legacy":
+            assert list(entries) == plain
+            store = service.stores["entries"]
+            assert store.image_get("nobody") is ABSENT
+            assert [row["n"] for row in entries.repository.find(n__gt=8).result()] == [
+                row["n"] for row in plain if row["n"] > 8
+            ]
+
+
+def test_a_log_in_dual_read_refuses_what_cannot_be_held(make: Make) -> None:
+    """An append or extend with NUL in it raises Unholdable, nothing of it stays, and the log works on."""
+    service = make()
+    entries = outlive.log("entries", dict, service=service, phase="dual_read")
+    with service.open():
+        entries.append({"n": 1})
+        for write in (
+            lambda: entries.append({"t": "\x00"}),
+            lambda: entries.extend([{"n": 2}, {"t": "\x00"}, {"n": 3}]),
+            lambda: entries.insert(0, {"t": "\x00"}),
+        ):
+            with pytest.raises(Unholdable):
+                write()
+            assert list(entries) == [{"n": 1}]
+        entries.append({"n": 4})
+        entries.sort(key=lambda row: -row["n"])
+        assert [document for _, document in in_table(service, "entries")] == [{"n": 4}, {"n": 1}]
+
+
+@pytest.mark.parametrize("phase", PHASES[:3])
+def test_a_set_is_a_set_in_every_phase(make: Make, phase: Any) -> None:
+    """Every operation of a set gives the builtin's result, and PostgreSQL holds the same elements."""
+    service = make()
+    names = outlive.set("names", object, service=service, phase=phase)
+    plain: set[Any] = set()
+    steps: list[Callable[[Any], Any]] = [
+        lambda x: x.update({"a", "b", "c"}),
+        lambda x: x.add("d") or x.add("d"),
+        lambda x: x.discard("a") or x.discard("nobody"),
+        lambda x: x.remove("b"),
+        lambda x: x.symmetric_difference_update({"c", "e"}),
+        lambda x: x.add(frozenset({1})),
+        lambda x: x.discard({1}),
+        lambda x: x.__ior__({"f"}) is x,
+        lambda x: x.__iand__({"f", "d"}) is x,
+    ]
+    with service.open():
+        for step in steps:
+            assert step(names) == step(plain)
+            assert names == plain
+            if phase != "legacy":
+                assert {len(names), len(in_table(service, "names"))} == {len(plain)}
+        with pytest.raises(KeyError):
+            names.remove("nobody")
+        for made in (names.copy(), copy.deepcopy(names), pickle.loads(pickle.dumps(names))):  # noqa: S301
+            assert (type(made), made) == (set, plain)
+        assert repr(names) == repr(set(names))
+        if phase != "legacy":
+            with pytest.raises(ZeroDivisionError), service.unit():
+                names.clear()
+                names.add("g")
+                raise ZeroDivisionError
+            assert names == plain
+            assert service.stores["names"].image_get("nobody") is ABSENT
+        taken = names.pop()
+        assert taken in plain
+        assert names == plain - {taken}
+
+
+@pytest.mark.parametrize("kind", [outlive.mapping, outlive.log, outlive.set])
+def test_stores_come_back_after_a_restart_and_retire(make: Make, kind: Any) -> None:
+    """What was written is there after a restart; in `database` every use names the repository."""
+    service = make()
+    held = kind("held", object, service=service, phase="dual_write")
+    with service.open():
+        held.update({"a": 1}) if kind is outlive.mapping else held.__init__(["a"])
+        before = copy.copy(held)
+    service = make()
+    held = kind("held", object, service=service, phase="dual_write")
+    with service.open():
+        assert copy.copy(held) == before
+        assert service.stores["held"].image_size() == 1
+        assert held.phase == "dual_write"
+        service.stores["held"].enter("database")
+        for use in (lambda: len(held), lambda: list(held), lambda: repr(held), lambda: held.clear()):
+            with pytest.raises(MappingRetired, match=r"held\.repository"):
+                use()
+        service.stores["held"].enter("dual_write")
+
+
+# -- mappings and counters -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", PHASES[:3])
+def test_a_mapping_is_a_dict_in_every_phase(make: Make, phase: Any) -> None:
+    """Every operation of a dict gives the builtin's result, and PostgreSQL holds the same records in order."""
+    service = make()
+    things = outlive.mapping("things", object, service=service, phase=phase)
+    plain: dict[Any, Any] = {}
+    steps: list[Callable[[Any], Any]] = [
+        lambda x: x.update({"a": 1}, b=2),
+        lambda x: x.update(),
+        lambda x: x.setdefault("c", [3]),
+        lambda x: x.setdefault("c", [4]),
+        lambda x: x.__ior__({"d": 4, "e": 5}) is x,
+        lambda x: x.pop("a"),
+        lambda x: x.pop("a", None),
+        lambda x: x.popitem(),
+        lambda x: x.__delitem__("b"),
+        lambda x: x["c"].append(1),
+        lambda x: x.clear(),
+        lambda x: x.__setitem__("z", None),
+    ]
+    with service.open():
+        for step in steps:
+            assert step(things) == step(plain)
+            assert (things, list(things)) == (plain, list(plain))
+            if phase != "legacy":
+                assert [key for key, _ in in_table(service, "things")] == list(plain)
+        assert type(things).fromkeys("ab", 1) == {"a": 1, "b": 1}
+        for made in (things.copy(), copy.deepcopy(things), pickle.loads(pickle.dumps(things))):  # noqa: S301
+            assert (type(made), made) == (dict, plain)
+        for wrong in (lambda: things.pop("no"), lambda: things.__delitem__("no")):
+            with pytest.raises(KeyError):
+                wrong()
+        things.clear()
+        with pytest.raises(KeyError):
+            things.popitem()
+
+
+def test_a_watched_mapping_notes_its_next_use(make: Make) -> None:
+    """In dual_read a watched mapping notes the caller of its next use and behaves as ever; elsewhere nothing is."""
+    service = make()
+    things = outlive.mapping("things", dict, service=service, phase="dual_read")
+    legacy = outlive.mapping("legacy", dict, service=service)
+    with service.open():
+        things["a"] = {}
+        store: Any = service.stores["things"]
+        store.used_by = None
+        store.watch()
+        service.stores["legacy"].watch()  # type: ignore[union-attr]
+        assert type(legacy) is not type(things)
+        assert things["a"] == {}
+        assert str(store.used_by).startswith(__file__)
+        store.used_by = None
+        assert things["a"] == {}
+        assert store.used_by is None
+
+
+def test_a_counter_says_what_it_does_while_postgresql_is_away(make: Make) -> None:
+    """`when_away` is what was declared, or the phase's own; a number is not guessed when no session is given."""
+    service = make()
+    number = outlive.counter("number", service=service, phase="dual_read")
+    second = outlive.counter("second", service=service, when_away="journal", phase="database")
+    early = outlive.counter("early", service=service)
+    assert early.when_away == "journal"
+    with service.open():
+        assert (number.when_away, number.strict, number.image_size()) == ("refuse", True, 1)
+        assert (second.when_away, early.strict) == ("journal", False)
+        assert service.database is not None
+        with service.database.connect() as conn:
+            conn.execute("ALTER TABLE outlive.counter RENAME COLUMN value TO gone")
+            with pytest.raises(Unavailable), service.unit():
+                number.take()
+            conn.execute("ALTER TABLE outlive.counter RENAME COLUMN gone TO value")
+        assert number.take() == 1
+
+
+def test_a_log_that_changes_while_it_sorts(make: Make) -> None:
+    """What a comparison appends during a sort is the list's own error, and the log and PostgreSQL agree after it."""
+    service = make()
+    entries = outlive.log("entries", dict, service=service, phase="dual_write")
+    with service.open():
+        entries.extend([{"n": 2}, {"n": 1}])
+
+        def meddle(row: Any) -> int:
+            entries.append({"n": 3})
+            return int(row["n"])
+
+        with pytest.raises(ValueError, match="modified during sort"):
+            entries.sort(key=meddle)
+        assert [document for _, document in in_table(service, "entries")] == list(entries)
+
+
+def test_positions_before_the_first_and_between_two() -> None:
+    """New positions lie before, between or after the known ones, and all are drawn anew if those do not rise."""
+    draws = iter(range(100, 200))
+    places = rising([None, 10, None, None, 20, None], lambda: next(draws))
+    assert places == sorted(set(places))
+    assert (places[1], places[4], places[5]) == (10, 20, 100)
+    assert rising([2, 1, None], lambda: next(draws)) == [101, 102, 103]
