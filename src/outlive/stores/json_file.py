@@ -355,6 +355,10 @@ class JsonFileStore(Store):
             began = time.monotonic()
             self.dirty = False
             content, newest, encoded = self.content()
+            if files.stamp_of(self.path) != self.stamp:  # another hand was there while this was being made
+                self.refresh()
+                self.keep_foreign()
+                content, newest, encoded = self.content()
             if self.phase == "legacy":
                 files.replace(self.path, content)
             else:
