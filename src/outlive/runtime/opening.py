@@ -362,7 +362,7 @@ def _replay_into_memory(service: Service) -> None:
         store = service.stores[name]
         if not isinstance(store, JsonFileStore):
             continue
-        for key, write in by_key.items():
+        for key, write in sorted(by_key.items(), key=lambda item: item[1].position):
             _apply(store, key, write)
         store.reorder()
         content, _, encoded = store.content()
@@ -380,7 +380,8 @@ def _apply(store: JsonFileStore, key: Any, write: Write) -> None:
         return
     encoded = canonical(write.document)
     known = store.kept.get(key)
-    position = known.position if known is not None else write.position
+    # the file's own records were placed when it was read, later than the journal's: what is new stands behind them
+    position = known.position if known is not None else store.host.clock.next()
     store.image_put(key, fill.build(store, key, encoded))
     store.kept[key] = Kept(encoded, write.version, position)
 
