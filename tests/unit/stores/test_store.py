@@ -1,4 +1,7 @@
-"""How a store's changes are encoded, taken back and handed over, over units whose outcome the test decides."""
+"""How a store's changes are encoded, taken back and handed over, over units whose outcome the test decides.
+
+Long: one promise of a store a test, all on the same few helpers.
+"""
 
 from __future__ import annotations
 
