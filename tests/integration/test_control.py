@@ -191,8 +191,9 @@ def test_force_needs_a_reason_and_is_logged(db: Database, conn: Conn) -> None:
 
 def test_pins_block_until_they_are_overridden_in_the_row(db: Database, conn: Conn) -> None:
     """A pinned member is named and refuses both directions; the override is kept in the row and can be taken back."""
-    with StandIn(db.address, "farm") as member:
-        member.own["pin"] = "FF_DUAL_WRITE_ENABLED"
+    member = StandIn(db.address, "farm")
+    member.own["pin"] = "FF_DUAL_WRITE_ENABLED"  # before it registers, so that its first report tells
+    with member:
         with pytest.raises(GateClosed, match="unpinned") as caught:
             run(control.advance(ORDER), conn)
         assert "FF_DUAL_WRITE_ENABLED" in caught.value.reason
