@@ -332,7 +332,8 @@ class Run:
         if not life.died(LIMIT_S):
             os.kill(life.pid, signal.SIGUSR2)  # its threads' stacks, into its log
             life.died(1.0)
-            self.violations.append(Violation("stuck", f"life {life.number}", f"it did not close, see {life.log}"))
+            stacks = life.log.read_text()[-6000:] if life.log.exists() else ""
+            self.violations.append(Violation("stuck", f"life {life.number}", f"it did not close:\n{stacks}"))
             life.kill()
         status = life.close()
         if status not in {0, -signal.SIGKILL}:

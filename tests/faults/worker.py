@@ -55,7 +55,8 @@ class Worker:
 
     def run(self) -> None:
         """The process's life."""
-        signal.signal(signal.SIGUSR1, lambda *_: self.stop.set())
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+        threading.Thread(target=self._wait_for_the_end, daemon=True).start()
         if self.spec["driver"] == "loop":
             asyncio.run(self._serve())
             return
@@ -74,6 +75,11 @@ class Worker:
         self.tell("image", at="end", image=self.shelves.image())
         self.service.close()
         self.tell("closed")
+
+    def _wait_for_the_end(self) -> None:
+        """A thread's work, not a signal handler's: a handler that sets an Event can meet its own thread holding it."""
+        signal.sigwait({signal.SIGUSR1})
+        self.stop.set()
 
     def fill_disk(self) -> None:
         """From now on no file grows beyond the limit, as on a full disk."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import signal
-import threading
 from pathlib import Path
 
 from services.home_budget.demo.entries import LedgerFile
@@ -23,9 +22,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first-version", action="store_true", help="only the routes that `before` has")
     given = parser.parse_args(arguments)
-    told = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
+    ends = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before the first thread, so that all inherit it
     rows = {noun: json.loads((given.rows / f"{noun}s.json").read_text(encoding="utf-8")) for noun in NOUNS}
     ledger = LedgerFile(given.ledger)
     load = Load(
@@ -38,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     workers = [Worker(number, load, rows, ledger) for number in range(given.workers)]
     for worker in workers:
         worker.start()
-    told.wait()
+    signal.sigwait(ends)
     for worker in workers:
         worker.ended.set()
     for worker in workers:
