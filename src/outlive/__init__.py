@@ -2,22 +2,27 @@
 
 tasks = outlive.mapping("tasks", Task, key="task_id")     # was: dict[str, Task] = {}
 outlive.install(app)
+
+The names below are imported at their first use, so that the tools that read code load no database driver.
 """
 
-from outlive.runtime.declare import (
-    configure,
-    counter,
-    flush,
-    install,
-    json_file,
-    log,
-    mapping,
-    open,  # noqa: A004
-    set,  # noqa: A004
-    unit,
-)
-from outlive.runtime.service import Service
-from outlive.settings import Settings, load_dotenv
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from outlive.runtime.declare import (
+        configure,
+        counter,
+        flush,
+        install,
+        json_file,
+        log,
+        mapping,
+        open,  # noqa: A004
+        set,  # noqa: A004
+        unit,
+    )
+    from outlive.runtime.service import Service
+    from outlive.settings import Settings, load_dotenv
 
 __version__ = "0.1.0"
 __all__ = [
@@ -35,3 +40,25 @@ __all__ = [
     "set",
     "unit",
 ]
+
+_HOMES = {
+    "Service": "outlive.runtime.service",
+    "Settings": "outlive.settings",
+    "load_dotenv": "outlive.settings",
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """A public name, from its home. Raises AttributeError."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(_HOMES.get(name, "outlive.runtime.declare")), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

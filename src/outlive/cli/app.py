@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-import psycopg
 import typer
 
 import outlive
@@ -15,13 +14,13 @@ from outlive.errors import NoControl, OutliveError, Unreachable
 
 app = typer.Typer(
     name="outlive",
+    cls=commands.Group,
     help="Take a service's state to PostgreSQL in phases, and back.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-commands.register(app)
 
 
 def _version(wanted: bool) -> None:
@@ -48,18 +47,26 @@ def run(arguments: Sequence[str]) -> int:
     except OutliveError as failure:
         output.fail(failure, as_json)
         return failure.exit_code
-    except psycopg.Error as failure:
-        return _database_failed(failure, as_json)
     except BrokenPipeError:
         sys.stdout = None  # nobody reads on; the final flush must not complain
         return 1
     except Exception as failure:
+        if _is_database_error(failure):
+            return _database_failed(failure, as_json)
         if not hasattr(failure, "format_message"):
             raise
         return _usage(failure, as_json)
 
 
-def _database_failed(failure: psycopg.Error, as_json: bool) -> int:
+def _is_database_error(failure: Exception) -> bool:
+    """Whether psycopg raised it; a command that never imported the driver cannot have met one of its errors."""
+    driver = sys.modules.get("psycopg")
+    return driver is not None and isinstance(failure, driver.Error)
+
+
+def _database_failed(failure: Any, as_json: bool) -> int:
+    import psycopg
+
     reason = " ".join(str(failure).split()) or type(failure).__name__
     known: OutliveError
     if isinstance(failure, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):

@@ -10,11 +10,13 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from outlive.errors import OutliveError
-from outlive.phases.flow import Note
-from outlive.phases.gates import Gate
+
+if TYPE_CHECKING:
+    from outlive.phases.flow import Note
+    from outlive.phases.gates import Gate
 
 
 def document(facts: Any) -> None:
