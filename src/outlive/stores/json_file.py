@@ -212,7 +212,7 @@ class JsonFileStore(Store):
         wanted = set(keys)
         for key in [key for key in self.image if key not in wanted]:
             self.drop(unit, key)
-        known = [self.position(key) for key in keys]
+        known = [self.position(key) if key in self.image else None for key in keys]
         for key, row, old, new in zip(keys, rows, known, rising(known, self.host.clock.next), strict=True):
             if old != new or key not in self.image or not _same(self.image[key], row):
                 self.put(unit, key, row, position=new)
