@@ -46,7 +46,7 @@ class Entry:
 class Site:
     """One place that reads or writes a store.
 
-    `how` is the operation: `set item`, `delete item`, `append`, `update`, `rebind`, `get`, `iterate`, `change record`...
+    `how` is the operation: `set item`, `delete item`, `append`, `update`, `rebind`, `get`, `iterate`, `change record`.
     `entry` is the nearest door that reaches the function, None when only import-time code does; `entries` are all of
     them. `function` is the qualified name, `` at module level.
     """
