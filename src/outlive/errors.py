@@ -17,6 +17,9 @@
     ├── FileStale                     a JSON file is older than the database it would replace
     ├── BadQuery                      a filter, order or total cannot be understood or compared
     ├── BadSetting                    an environment variable or argument has no usable value
+    ├── NoSuchPath                    a file or folder to scan does not exist (exit 2)
+    ├── BadConfig                     outlive.toml or a baseline cannot be understood (exit 2)
+    ├── BadRevision                   git cannot say what changed since a revision (exit 2)
     ├── BadAddress                    a database address cannot be understood
     ├── Unreachable                   PostgreSQL does not answer (exit 4)
     ├── SchemaMismatch                a table does not fit its store
@@ -220,6 +223,38 @@ class BadSetting(OutliveError):
     message = "{name}={value!r}: {reason}"
     name: str = "?"
     value: str = ""
+    reason: str = ""
+
+
+@dataclass(eq=False, kw_only=True)
+class NoSuchPath(OutliveError):
+    """A file or folder that was to be scanned does not exist; nothing was read."""
+
+    message = "{path} does not exist"
+    hint = "outlive scan --help"
+    exit_code = 2
+    path: str = "?"
+
+
+@dataclass(eq=False, kw_only=True)
+class BadConfig(OutliveError):
+    """outlive.toml or a baseline cannot be read or understood; nothing was scanned."""
+
+    message = "{path}: {reason}"
+    hint = "docs/how-to/scan.md and docs/how-to/guard-ci.md show the formats"
+    exit_code = 2
+    path: str = "?"
+    reason: str = ""
+
+
+@dataclass(eq=False, kw_only=True)
+class BadRevision(OutliveError):
+    """git cannot say what changed since a revision."""
+
+    message = "changes since {revision}: {reason}"
+    hint = "git log --oneline"
+    exit_code = 2
+    revision: str = "?"
     reason: str = ""
 
 
