@@ -250,7 +250,7 @@ def test_an_error_that_is_no_refusal_ends_the_whole(bench: Bench) -> None:
         yield Ask("SELECT pg_sleep(10)")
 
     with pytest.raises(psycopg.errors.QueryCanceled):
-        drive(group._apart(cancelled(), bench.write(1), Outcome()), bench.stage.conn)
+        drive(group._each_apart([bench.write(1)], lambda write, into: cancelled(), Outcome()), bench.stage.conn)
     assert bench.unlanded() == []
 
 

@@ -27,6 +27,7 @@ from outlive.commit import group as groups
 from outlive.commit.actions import Action, Append, Connect, Idle, MarkDrained, ReadFrames, Transact, WriteFiles
 from outlive.commit.group import Fenced, Outcome, UnitsRefused
 from outlive.commit.unit import Unit
+from outlive.commit.verdicts import CONTENDED, is_busy, is_refusal, is_refusal_or_foreign
 from outlive.errors import Conflict, JournalFull, OutliveError, Unavailable, Unholdable
 from outlive.postgres.drive import Ask, Step
 
@@ -107,6 +108,7 @@ class Committer:
         self._retry_at = 0.0
         self._failures = 0
         self._doubtful: list[Unit] = []  # refused, though their commit may have landed
+        self._stubborn_drains = 0
         self.away_since: float | None = None
 
     # -- in and out --------------------------------------------------------------------------------------------
@@ -201,7 +203,7 @@ class Committer:
                     raise psycopg.OperationalError("not connected")
                 done.set_result((yield Transact(step)))
             except Exception as error:  # noqa: BLE001  whatever it is, whoever waits for it is told
-                if isinstance(error, (psycopg.Error, OSError)) and not groups.is_refusal_or_foreign(error):
+                if isinstance(error, (psycopg.Error, OSError)) and not is_refusal_or_foreign(error):
                     self._lost(error)
                 done.set_exception(error)
 
@@ -302,14 +304,14 @@ class Committer:
             yield from self._on(units, tries)
 
     def _failed(self, units: list[Unit], error: Exception, seq: int, tries: int) -> Generator[Action, Any, None]:
-        if isinstance(error, psycopg.Error) and groups.is_refusal(error):
+        if isinstance(error, psycopg.Error) and (is_refusal(error) or _stubborn(error, tries)):
             yield from self._split(units, error)
         else:
             yield from self._broke_off(units, error, seq, tries)
 
     def _broke_off(self, units: list[Unit], error: Exception, seq: int, tries: int) -> Generator[Action, Any, None]:
         """A commit that PostgreSQL neither took nor refused, as far as is known: what became of it decides."""
-        retry = isinstance(error, psycopg.Error) and (error.sqlstate or "") in ("40001", "40P01", "55P03")
+        retry = is_busy(error)
         unknown = None if self.member is None or retry else (self.member.id, seq)
         if not retry:
             self._lost(error)
@@ -348,6 +350,8 @@ class Committer:
         try:
             step = groups.one_by_one(stores, _draws(units), self.member.id, self.member.epoch, seq)
             outcome = yield Transact(step)
+        except UnitsRefused as refused:  # its record came, or a column went, since the group was refused
+            yield from self._again(self._refuse(list(refused.units), refused.error, units))
         except Fenced:
             yield from self._rejoin(units, 0)
         except (psycopg.Error, OSError) as error:
@@ -443,9 +447,11 @@ class Committer:
             self.member = None
             yield from self._reconnect()
         except (psycopg.Error, OSError) as error:
+            self._stubborn_drains += is_busy(error)
             self._lost(error)
             self._retry_at = time.monotonic() + RETRY_S[0]
         else:
+            self._stubborn_drains = 0
             self.member.applied = applied
             self.figures.drained += len(frames)
             failpoints.hit("drain.before_mark")
@@ -460,7 +466,7 @@ class Committer:
         try:
             outcome: Outcome = yield Transact(groups.replay(groups.fold(writes), draws, *member))
         except psycopg.Error as error:
-            if not groups.is_refusal(error):
+            if not is_refusal(error) and not _stubborn(error, self._stubborn_drains):
                 raise
             self.figures.bisections += 1
             outcome = yield Transact(groups.replay(groups.fold(writes), draws, *member, apart=True))
@@ -508,6 +514,11 @@ def _applied(members: set[int]) -> Step[dict[int, int]]:
 
 def _failed(unit: Unit) -> bool:
     return unit.settled and unit.ticket.exception() is not None
+
+
+def _stubborn(error: psycopg.Error, tries: int) -> bool:
+    """Whether a serialization failure has come so often that it is a verdict: of a constraint trigger, say."""
+    return error.sqlstate == CONTENDED and tries >= MAX_TRIES
 
 
 def _last_stamp(unit: Unit) -> int:
@@ -558,7 +569,7 @@ def _names(units: list[Unit]) -> str:
 def _refusal(units: list[Unit], error: psycopg.Error) -> OutliveError:
     reason = error.diag.message_primary or str(error)
     field_name = error.diag.column_name or error.diag.constraint_name or ""
-    if (error.sqlstate or "") == "23505":
+    if (error.sqlstate or "") in ("23505", CONTENDED):
         return Conflict(store=_names(units), key=error.diag.constraint_name or "?", reason=reason)
     return Unholdable(store=_names(units), key="?", field=field_name, reason=reason)
 

@@ -17,6 +17,7 @@ import psycopg
 
 from outlive.commit import failpoints
 from outlive.commit.unit import Change, Unit
+from outlive.commit.verdicts import CONTENDED, RELATED, is_refusal
 from outlive.errors import Conflict, KeyTaken, OutliveError, Unholdable
 from outlive.postgres.drive import Ask, Step
 from outlive.postgres.upsert import Statements
@@ -81,6 +82,13 @@ class Outcome:
     merged: list[tuple[Any, Key, Document, int]] = field(default_factory=list)
     unlanded: list[Unlanded] = field(default_factory=list)
     reread: list[tuple[Any, Key]] = field(default_factory=list)
+
+    def add(self, other: Outcome) -> None:
+        """Take over what a part of the group did."""
+        self.raised += other.raised
+        self.merged += other.merged
+        self.unlanded += other.unlanded
+        self.reread += other.reread
 
 
 def writes_of(unit: Unit) -> Iterator[Write]:
@@ -330,38 +338,70 @@ def one_by_one(
     yield from begin(member, epoch, seq)
     for name in sorted(stores):
         yield from lock(next(iter(stores[name].values())).store, stores[name].values())
-    for name in sorted(stores):
-        for key, write in stores[name].items():
-            yield from _apart(_land_store({key: write}, outcome), write, outcome)
+    writes = [write for name in sorted(stores) for write in stores[name].values()]
+    yield from _each_apart(writes, lambda write, into: _land_store({write.key: write}, into), outcome)
     yield from save_draws(draws)
     yield from save_unlanded(outcome.unlanded, member)
     return outcome
 
 
-def _apart(step: Step[None], write: Write, outcome: Outcome) -> Step[None]:
-    """One write under a savepoint; if PostgreSQL refuses it, it is unlanded and the others go on."""
-    yield Ask("SAVEPOINT one")
-    try:
-        yield from step
-    except psycopg.Error as error:
-        if not is_refusal(error):
-            raise
-        yield Ask("ROLLBACK TO SAVEPOINT one")
+Act = Callable[[Write, Outcome], Step[None]]
+
+
+def _each_apart(writes: list[Write], act: Act, outcome: Outcome) -> Step[None]:
+    """Every write under a savepoint of its own; what PostgreSQL refuses is unlanded and the others go on.
+
+    Deferred constraints are checked at once, so that each refusal finds its write and none is left for COMMIT. A
+    write that waits for another (a child before its parent) is tried again after it; those that need each other go
+    together.
+    """
+    yield Ask("SET CONSTRAINTS ALL IMMEDIATE")
+    waiting, landed = writes, True
+    errors: dict[int, psycopg.Error] = {}
+    while waiting and landed:
+        errors = {}
+        for write in waiting:
+            error = yield from _tried([write], act, outcome)
+            if error is not None:
+                errors[id(write)] = error
+        landed = len(errors) < len(waiting)
+        waiting = [write for write in waiting if id(write) in errors]
+        if not landed and len(waiting) > 1:
+            waiting = yield from _together(waiting, errors, act, outcome)
+    for write in waiting:
+        error = errors[id(write)]
         reason = error.diag.message_primary or type(error).__name__
         outcome.unlanded.append(unlanded(write, reason, error.diag.column_name, error.sqlstate))
-    else:
-        yield Ask("RELEASE SAVEPOINT one")
 
 
-def is_refusal(error: psycopg.Error) -> bool:
-    """Whether PostgreSQL refused the data for good, as opposed to being away or busy."""
-    state = error.sqlstate or ""
-    return state[:2] in ("22", "23", "42", "44", "P0", "0A")
+def _together(writes: list[Write], errors: dict[int, psycopg.Error], act: Act, outcome: Outcome) -> Step[list[Write]]:
+    """Writes that none could land by itself, at once; returns what is still refused. Only those that a constraint
+    between rows refused can help each other."""
+    related = [write for write in writes if errors[id(write)].sqlstate in RELATED]
+    if len(related) > 1 and (yield from _tried(related, act, outcome, deferred=True)) is None:
+        return [write for write in writes if write not in related]
+    return writes
 
 
-def is_refusal_or_foreign(error: BaseException) -> bool:
-    """Whether the connection that raised this can still be used."""
-    return isinstance(error, psycopg.Error) and is_refusal(error)
+def _tried(writes: list[Write], act: Act, outcome: Outcome, deferred: bool = False) -> Step[psycopg.Error | None]:
+    """None if the writes landed under a savepoint, else why PostgreSQL refused them; nothing of them is left then."""
+    made = Outcome()
+    yield Ask("SAVEPOINT one")
+    try:
+        if deferred:
+            yield Ask("SET CONSTRAINTS ALL DEFERRED")
+        for write in writes:
+            yield from act(write, made)
+        if deferred:
+            yield Ask("SET CONSTRAINTS ALL IMMEDIATE")
+    except psycopg.Error as error:
+        if not is_refusal(error) and error.sqlstate != CONTENDED:
+            raise
+        yield Ask("ROLLBACK TO SAVEPOINT one")
+        return error
+    yield Ask("RELEASE SAVEPOINT one")
+    outcome.add(made)
+    return None
 
 
 _DRAW = """
@@ -451,13 +491,12 @@ def replay(
     yield from begin(member, epoch, seq)
     for name in sorted(stores):
         yield from lock(next(iter(stores[name].values())).store, stores[name].values())
-    for name in sorted(stores):
-        writes = list(stores[name].values())
-        if apart:
-            for write in writes:
-                yield from _apart(_replay_store([write], outcome), write, outcome)
-        else:
-            yield from _replay_store(writes, outcome)
+    if apart:
+        writes = [write for name in sorted(stores) for write in stores[name].values()]
+        yield from _each_apart(writes, lambda write, into: _replay_store([write], into), outcome)
+    else:
+        for name in sorted(stores):
+            yield from _replay_store(list(stores[name].values()), outcome)
     yield from save_draws(draws)
     yield from save_unlanded(outcome.unlanded, member)
     return outcome

@@ -318,7 +318,8 @@ class Store(ABC):
             return
         change.document, encoded = self._encode(change, record, kept, open_others)
         change.position = self._sealed_position(change, kept)
-        if kept is not None and kept.encoded == encoded and kept.position == change.position:
+        same = kept is not None and kept.encoded == encoded and kept.position == change.position
+        if same and key not in self.outside:  # what did not land is written again, equal or not
             change.op = "none"
             return
         change.op = "put" if kept is None or change.whole or change.key in self.outside else "patch"

@@ -17,9 +17,18 @@ from psycopg import errors as pg
 from outlive.commit import committer as module
 from outlive.commit.actions import Append, Connect, Idle, MarkDrained, ReadFrames, Transact, WriteFiles
 from outlive.commit.committer import MAX_TRIES, Committer, Member
-from outlive.commit.group import Fenced, Outcome
+from outlive.commit.group import Fenced, Outcome, UnitsRefused
 from outlive.commit.unit import WHOLE, Change, Unit, tick
-from outlive.errors import Conflict, FileMalformed, JournalFull, OutliveError, Unavailable, Unholdable, Unreachable
+from outlive.errors import (
+    Conflict,
+    FileMalformed,
+    JournalFull,
+    KeyTaken,
+    OutliveError,
+    Unavailable,
+    Unholdable,
+    Unreachable,
+)
 from outlive.records import parse_key
 
 GONE = psycopg.OperationalError("the server closed the connection")
@@ -482,6 +491,18 @@ def test_a_connection_lost_in_one_half_does_not_fail_the_other(back: bool) -> No
         assert unknown_groups(hand) == [[1, 1], None]
 
 
+def test_change_by_change_of_a_record_that_came_meanwhile_is_refused() -> None:
+    """An insert whose key was taken since the group was refused is told so."""
+    store = Store()
+    hand = Hand(store)
+    unit = changed(store, 1)
+    taken = UnitsRefused({unit}, KeyTaken(store="tasks", key="1"))
+    hand.answers |= {"land": [pg.CheckViolation("no")], "one_by_one": [taken]}
+    hand.submit(unit)
+    hand.run()
+    assert isinstance(error_of(unit), KeyTaken)
+
+
 # -- failures that pass --------------------------------------------------------------------------------------------
 
 
@@ -508,6 +529,35 @@ def test_endless_serialization_failures_end_in_the_journal() -> None:
     hand.run()
     assert error_of(unit) is None
     assert unknown_groups(hand) == [None]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_endless_serialization_failures_of_a_trigger_are_a_verdict(strict: bool) -> None:
+    """After the last try the unit goes change by change, or is refused as a conflict; its neighbour lands."""
+    store = Store(strict=strict)
+    hand = Hand(store)
+    good, bad = changed(store, 1), changed(store, 2, "worse")
+    hand.submit(good, bad)
+    hand.answers["land"] = [pg.SerializationFailure("no")] * (MAX_TRIES + 1) + [Outcome()]
+    hand.answers["land"] += [pg.SerializationFailure("no")] * (MAX_TRIES + 1)
+    hand.run()
+    assert error_of(good) is None
+    assert isinstance(error_of(bad), Conflict if strict else type(None))
+    assert hand.groups == ([[good]] if strict else [[good], [bad]])
+    assert hand.asked[-1] == ("land" if strict else "one_by_one")
+
+
+def test_endless_serialization_failures_of_a_backlog_are_set_apart() -> None:
+    """A batch that fails so for ever does not hold up the journal."""
+    store = Store()
+    hand = Hand(store)
+    backlog(hand, store)
+    hand.answers["replay"] = [pg.SerializationFailure("no")] * (MAX_TRIES + 1)
+    for _ in range(MAX_TRIES + 1):
+        hand.committer._retry_at = 0.0
+        hand.run()
+    assert not hand.frames
+    assert hand.committer.figures.bisections == 1
 
 
 @pytest.mark.parametrize("fences", [1, MAX_TRIES + 1])
