@@ -32,7 +32,8 @@
         ├── GateClosed                a gate does not hold
         ├── PhaseMoved                somebody else changed the phase meanwhile
         ├── NotAcknowledged           the phase changed, a live member has not switched yet
-        └── RequestUnanswered         no running member answered a request in time
+        ├── RequestUnanswered         no running member answered a request in time
+        └── NoWayBack                 the way back without PostgreSQL is not open
 
 Fields are public and keyword-only; `str(error)` is the sentence, `error.hint` the next command, `error.exit_code`
 what the command line returns.
@@ -359,6 +360,15 @@ class RequestUnanswered(PhaseRefused):
     message = "{store}: {kind}: {reason}"
     hint = "start the service, then: outlive status {store}"
     kind: str = "?"
+
+
+@dataclass(eq=False, kw_only=True)
+class NoWayBack(PhaseRefused):
+    """`rollback --from-image` was refused, by the command or by a running member; nothing was changed."""
+
+    message = "{store}: no way back from the image: {reason}"
+    hint = "{next}"
+    next: str = "outlive status"
 
 
 @dataclass(eq=False, kw_only=True)
