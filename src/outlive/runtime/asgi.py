@@ -97,6 +97,7 @@ class Request:
         self.name = f"{scope.get('method')} {scope.get('path')}"
         self.start: Message | None = None
         self.refused = False
+        self.begun = False
         self.began = time.perf_counter()
 
     async def run(self, receive: Receive) -> None:
@@ -107,13 +108,17 @@ class Request:
             await self.middleware.app(self.http, receive, self._sending)
         except BaseException as raised:
             error = raised
-            raise
+            if not isinstance(raised, Unavailable) or self.begun or self.refused:
+                raise
         finally:
             current.reset(token)
             self.scope.closed = True
             await self._last(error)
             self.service.requests += 1
             self.service.request_ms.append((time.perf_counter() - self.began) * 1000)
+        if isinstance(error, Unavailable):  # nothing has left yet
+            self.service.failures += 1
+            await respond(self.send, error)
 
     async def _sending(self, message: Message) -> None:
         if self.refused:
@@ -134,7 +139,7 @@ class Request:
         await self.send(message)
 
     async def _begin(self) -> None:
-        start, self.start = self.start, None
+        start, self.start, self.begun = self.start, None, True
         assert start is not None
         if self.service.falls_back:
             start["headers"] = [*start.get("headers", []), (b"x-outlive-reads", b"memory")]

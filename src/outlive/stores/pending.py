@@ -11,6 +11,7 @@ import psycopg
 
 from outlive import errors
 from outlive.postgres.drive import Ask, Rows, Step, drive, drive_async
+from outlive.stores.group_reads import RowAsk
 
 T = TypeVar("T")
 AWAY = (psycopg.OperationalError, errors.Unavailable, errors.Unreachable)
@@ -89,22 +90,32 @@ class Pending(Generic[T]):
         return answer
 
     def _run(self) -> Any:
-        asked = _first(self._step())
-        if isinstance(asked, _Done):
-            return asked.answer
+        step = self._step()
+        try:
+            ask = next(step)
+        except StopIteration as done:
+            return done.value
         began = time.perf_counter()
-        with self._line.session() as conn:
-            answer = drive(asked, conn)
+        if isinstance(ask, RowAsk):
+            answer = _last(step, ask.rows())
+        else:
+            with self._line.session() as conn:
+                answer = drive(_resumed(ask, step), conn)
         self._line.observe_query(time.perf_counter() - began)
         return answer
 
     async def _run_async(self) -> Any:
-        asked = _first(self._step())
-        if isinstance(asked, _Done):
-            return asked.answer
+        step = self._step()
+        try:
+            ask = next(step)
+        except StopIteration as done:
+            return done.value
         began = time.perf_counter()
-        async with self._line.asession() as conn:
-            answer = await drive_async(asked, conn)
+        if isinstance(ask, RowAsk):
+            answer = _last(step, await ask.arows())
+        else:
+            async with self._line.asession() as conn:
+                answer = await drive_async(_resumed(ask, step), conn)
         self._line.observe_query(time.perf_counter() - began)
         return answer
 
@@ -118,25 +129,18 @@ class Pending(Generic[T]):
         raise away
 
 
-class _Done(Generic[T]):
-    """The answer of a step that asked for nothing."""
-
-    __slots__ = ("answer",)
-
-    def __init__(self, answer: T) -> None:
-        self.answer = answer
-
-
-def _first(step: Step[T]) -> Step[T] | _Done[T]:
-    """The step, begun: its answer if it needs no statement, else a step that goes on from the first one."""
+def _last(step: Step[T], rows: Rows) -> T:
+    """The answer of a step whose only statement has these rows."""
     try:
-        ask = next(step)
+        step.send(rows)
     except StopIteration as done:
-        return _Done(done.value)
-    return _resumed(ask, step)
+        answer: T = done.value
+        return answer
+    raise AssertionError("a step that asks for one key's row asks for no more")
 
 
 def _resumed(ask: Ask, step: Step[T]) -> Generator[Ask, Rows, T]:
+    """A step that goes on from its first statement."""
     try:
         while True:
             ask = step.send((yield ask))
