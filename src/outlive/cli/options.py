@@ -17,3 +17,13 @@ Pins = Annotated[
     bool | None,
     typer.Option("--override-pins/--heed-pins", help="Whether the row wins over phases set by environment."),
 ]
+App = Annotated[
+    str | None,
+    typer.Option("--app", metavar="MODULE[:NAME]", help="The service's module, for its stores; or OUTLIVE_APP."),
+]
+KeyField = Annotated[
+    str | None, typer.Option("--key", metavar="FIELD", help="The field that holds the key, where nobody declares it.")
+]
+FileFormat = Annotated[
+    str | None, typer.Option("--format", metavar="KIND", help="list, object, jsonl or csv; default: by the file.")
+]

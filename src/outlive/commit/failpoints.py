@@ -33,6 +33,7 @@ NAMES = frozenset(
         "journal.before_mark",
         "journal.after_mark",
         "backfill.chunk",
+        "load.chunk",
         "commit.before",
         "commit.after",
         "ack.before",

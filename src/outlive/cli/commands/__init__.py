@@ -11,12 +11,16 @@ from typer.core import TyperGroup
 
 # by name, in the order in which help shows them; the module of `write-off` is `write_off`
 NAMES = (
+    "scan",
+    "check",
     "status",
     "migrate",
     "doctor",
     "advance",
     "rollback",
     "verify",
+    "load",
+    "export",
     "events",
     "unlanded",
     "write-off",
