@@ -5,7 +5,9 @@
     ├── Refused                       a write was not acknowledged, nothing of it remains
     │   ├── Unavailable               PostgreSQL or the journal is away (HTTP 503, retry_after_s)
     │   ├── Conflict                  another writer changed the same fields (HTTP 409)
-    │   └── KeyTaken                  insert of a key that exists (HTTP 409)
+    │   ├── KeyTaken                  insert of a key that exists (HTTP 409)
+    │   └── ForeignTenant             a write touches another tenant's record (HTTP 403)
+    ├── Unscoped                      a repository of several tenants was asked without saying which
     ├── MappingRetired                a mapping was used in phase `database`
     ├── NotOpen                       a store was used before it could be opened
     ├── JournalFull                   the journal's disk or limit is exhausted
@@ -18,7 +20,7 @@
     ├── BadQuery                      a filter, order or total cannot be understood or compared
     ├── BadSetting                    an environment variable or argument has no usable value
     ├── NoSuchPath                    a file or folder to scan does not exist (exit 2)
-    ├── BadConfig                     outlive.toml or a baseline cannot be understood (exit 2)
+    ├── BadConfig                     outlive.toml, a baseline or a report cannot be used (exit 2)
     ├── BadRevision                   git cannot say what changed since a revision (exit 2)
     ├── BadAddress                    a database address cannot be understood
     ├── Unreachable                   PostgreSQL does not answer (exit 4)
@@ -114,6 +116,24 @@ class KeyTaken(Refused):
     """An insert met a record with the same key."""
 
     message = "{store}[{key}]: the key exists already"
+
+
+@dataclass(eq=False, kw_only=True)
+class ForeignTenant(Refused):
+    """A write in one tenant's scope met, or would make, a record of another."""
+
+    message = "{store}[{key}]: {reason}"
+    hint = "use the repository's for_tenant(...) of the record's tenant, or across_tenants()"
+
+
+@dataclass(eq=False, kw_only=True)
+class Unscoped(OutliveError):
+    """The repository of a store with a tenant was used without a scope."""
+
+    message = "{store} holds records of several tenants: use repository.for_tenant(...) or repository.across_tenants()"
+    hint = "docs/how-to/query.md"
+    store: str = "?"
+    tenant: str = "tenant"
 
 
 @dataclass(eq=False, kw_only=True)
@@ -239,7 +259,7 @@ class NoSuchPath(OutliveError):
 
 @dataclass(eq=False, kw_only=True)
 class BadConfig(OutliveError):
-    """outlive.toml or a baseline cannot be read or understood; nothing was scanned."""
+    """outlive.toml, a baseline or a report's file cannot be read, understood or written."""
 
     message = "{path}: {reason}"
     hint = "docs/how-to/scan.md and docs/how-to/guard-ci.md show the formats"

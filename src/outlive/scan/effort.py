@@ -8,11 +8,15 @@ They are a starting point that a team corrects by its first migration, not a mea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from math import ceil
 
 from outlive.scan.catalogue import Finding
 from outlive.scan.config import ScanConfig
+from outlive.scan.shapes import Shape
 
+_FILE = re.compile(r"\bfile\b")
 Terms = tuple[tuple[str, float], ...]
 
 HOURS: dict[str, float] = {
@@ -69,8 +73,8 @@ def formula(hours: float, terms: Terms) -> str:
 
 
 def days(hours: float, config: ScanConfig) -> str:
-    """Hours as working days, in halves, at least half a day for anything: `0.5 days`, `1 day`, `3 days`."""
-    count = max(round(2 * hours / config.hours_per_day) / 2, 0.5) if hours else 0.0
+    """Hours as working days, rounded up to halves: `0.5 days`, `1 day`, `3 days`."""
+    count = ceil(2 * hours / config.hours_per_day) / 2
     return f"{count:g} day" if count == 1 else f"{count:g} days"
 
 
@@ -88,12 +92,12 @@ def _terms(finding: Finding, hours: dict[str, float]) -> Iterator[tuple[str, flo
 
 def is_file(finding: Finding) -> bool:
     """Whether the store is a file that the code rewrites, which outlives a restart."""
-    return "file" in finding.container or finding.container in {"shelve", "dbm", "pickle"}
+    return bool(_FILE.search(finding.container)) or finding.container in {"shelve", "dbm", "pickle"}
 
 
 def is_nested(finding: Finding) -> bool:
     """Whether containers are held in containers: `dict[str, list[Task]]`."""
-    return sum(finding.container.lower().count(each) for each in ("dict", "list", "set[", "deque")) > 1
+    return Shape.of(finding.container).holds_containers()
 
 
 def _modules(finding: Finding) -> int:

@@ -132,14 +132,16 @@ def _generators(finding: Finding) -> set[str]:
 def impact(finding: Finding, reasons: Iterable[Reason], priority: str) -> Iterator[str]:
     """Sentences `LEVEL: what is lost = what that means`, the gravest first; no level is above the priority."""
     if finding.cls == "leftover":
-        yield "LOW: already migrated to a database (just remove it)"
+        yield "LOW: Already migrated to a database (just remove it)"
     if finding.cls != "store":
         return
+    reasons = list(reasons)
     what = " ".join(held(finding.symbol, finding.record))
     told = [
         (SIGNALS[each.signal].level, SIGNALS[each.signal].impact) for each in reasons if SIGNALS[each.signal].impact
     ]
-    if not any(level in {"critical", "high", "medium"} for level, _ in told):
+    milder = any(SIGNALS[each.signal].points < 0 for each in reasons)
+    if not milder and not any(level in {"critical", "high", "medium"} for level, _ in told):
         told.append(("high", "Lost {what} = what users entered is gone after a restart"))
     told += _always(finding)
     found = [(_capped(level, priority), text) for level, text in told]

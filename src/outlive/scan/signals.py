@@ -81,7 +81,7 @@ _TEXTS = {
     audit evidence consent certificate signature approval inspection maintenance compliance licence license contract
     agreement vote ballot moderation warning ban infraction""",
     "history": """
-    history log event reading measurement record timeline activity message conversation transcript journal observation
+    history log event reading measurement timeline activity message conversation transcript journal observation
     comment post note""",
     "operations": """
     task job assignment booking reservation appointment shipment delivery ticket alert alarm equipment inventory stock

@@ -8,18 +8,19 @@ from collections.abc import Iterable
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
 
 
-def _set(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
+    """The blank-separated words of a text."""
     return frozenset(text.split())
 
 
-_SAME_IN_PLURAL = _set("equipment news series status evidence feedback media data history")
+_SAME_IN_PLURAL = word_set("equipment news series status evidence feedback media data history")
 _NO_PLURAL = ("ss", "us", "is")
 # what a name says about the container rather than about what it holds
-HOLDER_WORDS = _set("""
+HOLDER_WORDS = word_set("""
     db dict map mapping store storage list memory mem mock fake in by id all table repo repository file path json the my
     demo global cache index lookup""")
-VAGUE_WORDS = _set("data item items record records entry entries state history objects values")
-_ROLES = _set("service manager handler controller app state client engine generator function self")
+VAGUE_WORDS = word_set("data item items record records entry entries state history objects values")
+_ROLES = word_set("service manager handler controller app state client engine generator function self")
 
 
 def words(name: str) -> tuple[str, ...]:
@@ -33,16 +34,16 @@ def singular(word: str) -> str:
         return word
     if word.endswith("ies"):
         return word[:-3] + "y"
-    if word.endswith("ses") and word[-4] in "oy":
+    if word.endswith(("noses", "lyses", "theses", "crises")):
         return word[:-2] + "is"
-    if word.endswith(("xes", "ches", "shes", "sses", "uses")):
+    if word.endswith(("xes", "ches", "shes", "sses", "tuses")):
         return word[:-2]
     return word.removesuffix("s")
 
 
 def plural(word: str) -> str:
     """An English noun's plural, by its ending; a plural stays as it is."""
-    if word in _SAME_IN_PLURAL or singular(word) != word:
+    if word in _SAME_IN_PLURAL or not word.isascii() or singular(word) != word:
         return word
     if word.endswith("y") and word[-2:-1] not in tuple("aeiou"):
         return word[:-1] + "ies"
@@ -65,7 +66,7 @@ def held(symbol: str, record: str) -> tuple[str, ...]:
     own = [word for word in words(name) if word not in HOLDER_WORDS]
     kept = [word for word in words(record.rpartition(".")[2]) if word not in {"model", "schema", "dict", "any", "str"}]
     if own and not set(own) <= VAGUE_WORDS:
-        chosen = own
+        chosen = kept if kept[: len(own)] == own else own
     elif kept:
         chosen = kept
     else:
