@@ -33,7 +33,7 @@ from outlive.postgres.embedded import EmbeddedServer
 from outlive.postgres.migrate import upgrade_control
 from outlive.postgres.tables import StoreTable
 from outlive.records import RecordType
-from tests.faults.ledger import Image, Ledger, Violation, compare
+from tests.faults.ledger import Image, Ledger, Numbers, Violation, compare
 from tests.faults.proxy import Proxy
 from tests.faults.scenarios import AWAY_POINTS, CUTS, DRAIN_POINTS, Scenario
 from tests.faults.workload import Maker
@@ -185,6 +185,8 @@ class Life:
             if line["kind"] in {"intent", "ack", "refused", "unknown"}:
                 self.run.lines.append(line)
                 self.run.ledger.read(line)
+            elif line["kind"] in {"drawn", "taking"}:
+                self.run.numbers.read(line)
             elif line["kind"] in {"crash", "stuck"}:
                 self.run.violations.append(Violation(line["kind"], f"life {self.number}", line["why"]))
             else:
@@ -235,6 +237,7 @@ class Run:
         self.rng = random.Random(f"{scenario.seed} director")
         self.service = f"run_{scenario.number}_{folder.name.rpartition('-')[2].lower()}"
         self.ledger = Ledger()
+        self.numbers = Numbers()
         self.lines: list[dict[str, Any]] = []
         self.violations: list[Violation] = []
         self.lives = 0
@@ -284,7 +287,8 @@ class Run:
 
     def _client(self, life: Life, base: str, owner: str) -> None:
         rng = random.Random(f"{self.scenario.seed} {life.number} {owner}")
-        maker = Maker(rng, owner, self.scenario.second, self.ledger.owner(owner).state, only_second=not self.mapping)
+        s, state = self.scenario, self.ledger.owner(owner).state
+        maker = Maker(rng, owner, s.second, state, only_second=not self.mapping, telling=s.phase == "database")
         with httpx.Client(base_url=base, timeout=LIMIT_S, trust_env=False, verify=PLAIN) as client:
             while not life.quit.is_set():
                 ops = maker.unit()
@@ -526,9 +530,11 @@ class Run:
             tail = life.log.read_text()[-2500:] if life.log.exists() else ""
             self.violations.append(Violation("crash", "last life", f"it did not close: {tail}"))
             return
+        if self.scenario.phase != "legacy":
+            self.violations += self.numbers.check(self.ledger)
         image = Image.of(life.told["imageend"]["image"])
         in_file = None
-        if self.scenario.second == "rows":
+        if self.scenario.second == "rows" and self.scenario.phase != "database":
             in_file = json.loads((self.folder / "rows.json").read_text())
         if self.scenario.phase == "legacy" and not self.scenario.fault.startswith(("back", "hot")):
             table = Image(image.things, image.events, image.rows)
@@ -538,8 +544,9 @@ class Run:
         self.violations += self._leftovers()
 
     def _table(self) -> Image:
+        key = "id" if self.scenario.phase == "database" else None
         return Image(
-            self._rows("things", None) if self.mapping else [],
+            self._rows("things", key) if self.mapping else [],
             [record for _, record in self._rows("events", None)] if self.scenario.second == "events" else [],
             [record for _, record in self._rows("rows", "id")] if self.scenario.second == "rows" else [],
         )

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -239,6 +240,31 @@ class Ledger:
             if unit.began > began:
                 latest[store] = (unit.began, key)
         return found
+
+
+class Numbers:
+    """What the counters gave: `drawn` by a call, each once in a life time; `taking` without gaps, part of a unit."""
+
+    def __init__(self) -> None:
+        self.drawn: list[int] = []
+        self.taking: list[tuple[int, str]] = []
+
+    def read(self, line: dict[str, Any]) -> None:
+        """Take in one line."""
+        if line["kind"] == "drawn":
+            self.drawn.append(line["number"])
+        else:
+            self.taking.append((line["number"], line["id"]))
+
+    def check(self, ledger: Ledger) -> list[Violation]:
+        """A number given twice, or a gap that no refused or open unit explains."""
+        found = [Violation("twice", "counter numbers", str(n)) for n, times in Counter(self.drawn).items() if times > 1]
+        outcome = {id: ledger.units[id].outcome for _, id in self.taking}
+        sure = [number for number, id in self.taking if outcome[id] == "ack"]
+        found += [Violation("twice", "counter bills", str(n)) for n, times in Counter(sure).items() if times > 1]
+        maybe = {number for number, id in self.taking if outcome[id] in {"open", "unknown"}}
+        gaps = set(range(1, max(sure, default=0) + 1)) - set(sure) - maybe
+        return found + [Violation("lost", "counter bills", f"{n} was taken by nobody") for n in sorted(gaps)]
 
 
 def _remember(kept: dict[tuple[str, Any], set[str]], ops: Ops, state: dict[str, Records]) -> None:

@@ -62,7 +62,12 @@ def scenario(seed: int, number: int, only: str | None = None) -> Scenario:
         second, phase, driver = "rows", "legacy", "thread"
     needs_journal = fault in {*AWAY_POINTS, *DRAIN_POINTS, "kill while away", "disk full"}
     away = "journal" if phase == "dual_read" and (needs_journal or rng.random() < 0.3) else None
-    in_replay = fault in {*DRAIN_POINTS, *PLAIN_POINTS[:1]} and rng.random() < 0.5 and phase != "legacy"
+    in_database = fault in {*PLAIN_POINTS[:4], *CUTS, *OTHERS} - {"hot advance", "kill while away", "disk full"}
+    if away is None and in_database and rng.random() < 0.25:
+        phase = "database"
+    in_replay = (
+        fault in {*DRAIN_POINTS, *PLAIN_POINTS[:1]} and rng.random() < 0.5 and phase in {"dual_write", "dual_read"}
+    )
     if in_replay and phase == "dual_read":
         away = "journal"
     most = {"backfill.chunk": 3, **dict.fromkeys(DRAIN_POINTS, 1), **dict.fromkeys(FILE_POINTS, 8)}.get(fault, 25)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,7 @@ class Maker:
     second: str
     state: dict[str, Records]
     only_second: bool = False
+    telling: bool = False  # records of every store tell their key
     serial: int = 0
     fresh: dict[str, int] = field(default_factory=dict)
 
@@ -92,7 +94,7 @@ class Maker:
 
     def _record(self, store: str, key: Any) -> dict[str, Any]:
         record = {"note": self._value(), "tags": [self._value()], "deep": {"level": {"value": self._value()}}}
-        return record if store == "things" else {"id": key, **record}
+        return record if store == "things" and not self.telling else {"id": key, **record}
 
     def _value(self) -> Any:
         return self.rng.choice([
@@ -177,6 +179,76 @@ class Shelves:
         """What the owner has."""
         mine: dict[str, Records] = copied(Image.of(self.image()).part(owner))
         return mine
+
+
+class SqlShelves(Shelves):
+    """The same by repositories alone, in phase `database`: there is no image, and every record tells its key."""
+
+    def __init__(self, home_file: Any, name: str, second: str, phase: str, away: str | None, **_: Any) -> None:
+        import outlive
+
+        self.service = Service(name)
+        options: dict[str, Any] = {"service": self.service, "phase": phase, "when_away": away}
+        self.hot = HOT
+        self.things = outlive.mapping("things", dict, key="id", **options)
+        self.events = outlive.log("events", dict, **options) if second == "events" else []
+        self.rows = outlive.json_file(home_file, name="rows", **options) if second == "rows" else None
+        self.turn = threading.RLock()
+
+    def _at(self, store: str) -> Any:
+        """The store's repository, or None where the run has no such store."""
+        named = {"things": self.things, "hot": self.things, "events": self.events, "rows": self.rows}[store]
+        return getattr(named, "repository", None)
+
+    def seed(self) -> None:
+        """The records that all owners change."""
+        at = self._at("things")
+        for key in self.hot:
+            if at.get(key).result() is None:
+                at.put({"id": key}).result()
+
+    def perform(self, op: list[Any]) -> Any:
+        """Carry one operation out in the current unit; the answer must be asked for."""
+        at, key = self._at(op[1]), op[2]
+        if op[0] == "put":
+            return at.put(op[3])
+        if op[1] == "events":  # a log's keys are its own
+            return Afterwards(at.keys(id=key), lambda keys: self._change(at, keys[0], op))
+        return self._change(at, key, op)
+
+    def _change(self, at: Any, key: Any, op: list[Any]) -> Any:
+        if op[0] == "del":
+            return at.delete(key)
+        field = op[3][0]
+        if op[0] == "set" and len(op[3]) == 1:
+            return at.patch(key, **{field: op[4]})
+        return Afterwards(at.get(key), lambda record: at.patch(key, **{field: _changed(record, op)[field]}))
+
+    def image(self) -> dict[str, Any]:
+        """What the tables hold, in order."""
+        held = {name: at.find().result() if (at := self._at(name)) else [] for name in ("things", "events", "rows")}
+        return held | {"things": [(record["id"], record) for record in held["things"]]}
+
+
+@dataclass(slots=True)
+class Afterwards:
+    """One call on a repository, then another made from its answer; for threads and for loops."""
+
+    first: Any
+    then: Callable[[Any], Any]
+
+    def result(self) -> Any:
+        """The second answer."""
+        return self.then(self.first.result()).result()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        found = yield from self.first.__await__()
+        return (yield from self.then(found).__await__())
+
+
+def _changed(record: Any, op: list[Any]) -> Any:
+    _inside(record, op)
+    return record
 
 
 def _inside(record: Any, op: list[Any]) -> None:

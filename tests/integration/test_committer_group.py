@@ -11,8 +11,9 @@ import psycopg
 import pytest
 
 from outlive.commit import group
-from outlive.commit.group import Fenced, Outcome, UnitsRefused, Write
+from outlive.commit.group import Fenced, Outcome
 from outlive.commit.unit import Unit
+from outlive.commit.writes import UnitsRefused, Write, fold
 from outlive.errors import Conflict, KeyTaken, Unholdable
 from outlive.postgres.address import Address
 from outlive.postgres.drive import Ask, drive
@@ -45,19 +46,19 @@ class Bench:
 
     def land(self, *writes: Write) -> Outcome:
         """As one live group."""
-        stores = group.fold(writes)
+        stores = fold(writes)
         group.prepare(stores)
         return self._run(group.land(stores, {}, *self._next()))
 
     def apart(self, *writes: Write) -> Outcome:
         """Live, change by change."""
-        stores = group.fold(writes)
+        stores = fold(writes)
         group.prepare(stores)
         return self._run(group.one_by_one(stores, {}, *self._next()))
 
     def replay(self, *writes: Write, apart: bool = False) -> Outcome:
         """From a journal."""
-        return self._run(group.replay(group.fold(writes), {}, *self._next(), apart=apart))
+        return self._run(group.replay(writes, {}, *self._next(), apart=apart))
 
     def _next(self) -> tuple[int, int, int]:
         return self.member, 1, self.seq + 1
@@ -115,9 +116,26 @@ def test_a_delete_and_a_put_of_one_key_in_a_group_fold(bench: Bench) -> None:
     assert bench.stage.row(1) is None
     bench.land(bench.write(1, "delete", HIGH + 2), bench.write(1, "put", HIGH + 3, title="again"))
     assert bench.stage.row(1) == ("again", False, [])
-    folded = group.fold([bench.write(2, "put", 5), bench.write(2, "patch", 6, base=5, title="new")])
+    folded = fold([bench.write(2, "put", 5), bench.write(2, "patch", 6, base=5, title="new")])
     write = folded["tasks"][2]
     assert (write.op, write.base, write.version, write.fields) == ("put", 0, 6, {"title"})
+
+
+def test_acknowledged_patches_made_without_an_image_are_merged_in_replay(strict: Bench) -> None:
+    """Two journalled patches of different fields both count; of one field the later wins and the loser is kept."""
+    strict.land(strict.write(1, "put", 5))
+    base = strict.version(1)
+    writes = [
+        strict.write(1, "patch", HIGH + n, base=base, **fields)
+        for n, fields in enumerate(({"title": "a"}, {"done": True}, {"title": "b"}))
+    ]
+    for write in writes:
+        write.direct = True
+    strict.replay(*writes)
+    assert strict.stage.row(1) == ("b", True, [])
+    assert strict.unlanded() == [("put", "a", "overwritten by a newer change of title")]
+    strict.replay(*writes)
+    assert strict.stage.row(1) == ("b", True, [])
 
 
 def test_a_put_below_its_row_is_raised_above_it(bench: Bench) -> None:

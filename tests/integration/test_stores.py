@@ -7,6 +7,7 @@ import copy
 import json
 import pickle
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,6 +182,99 @@ def test_the_units_own_changes_are_read_in_dual_read(make: Make) -> None:
             things["b"] = {"id": "b"}
             assert not backing.reads_sql()
             assert things.repository.keys().result() == ["a", "b"]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_log_and_a_set_are_written_by_repository_too(make: Make, phase: Any) -> None:
+    """An entry gets a key of its own, an element is its own key; both stand in order and go by that key."""
+    service = make()
+    entries = outlive.log("entries", dict, service=service, phase=phase)
+    names = outlive.set("names", str, service=service, phase=phase)
+    with service.open():
+        at = entries.repository
+        with service.unit():
+            for n in (1, 1, 2):
+                at.insert({"n": n}).result()
+        at.put({"n": 3}).result()
+        assert at.find().result() == [{"n": 1}, {"n": 1}, {"n": 2}, {"n": 3}]
+        first, second = at.keys(n=1).result()
+        assert first != second
+        assert at.delete(first).result() is True
+        assert at.patch(second, n=9).result() == {"n": 9}
+        assert at.find(order_by="n").result() == [{"n": 2}, {"n": 3}, {"n": 9}]
+        assert at.count().result() == 3
+        names.repository.insert("نور").result()
+        with pytest.raises(KeyTaken):
+            names.repository.insert("نور").result()
+        assert names.repository.find().result() == ["نور"]
+        assert names.repository.delete("نور").result() is True
+        if phase in {"dual_write", "dual_read"}:
+            assert list(entries) == [{"n": 9}, {"n": 2}, {"n": 3}]
+        if phase != "legacy":
+            assert [document for _, document in in_table(service, "entries")] == [{"n": 9}, {"n": 2}, {"n": 3}]
+
+
+def together(service: outlive.Service, *calls: Callable[[], Any]) -> list[Any]:
+    """What each call gave or raised, all of them having landed in one group."""
+    given: list[Any] = [None] * len(calls)
+
+    def run(place: int) -> None:
+        try:
+            given[place] = calls[place]()
+        except outlive.errors.OutliveError as error:
+            given[place] = error
+
+    service.committer.paused = True
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(calls))]
+    for number, thread in enumerate(threads, 1):
+        thread.start()
+        ends = time.monotonic() + 20
+        while len(service.committer.pending()) < number and time.monotonic() < ends:
+            time.sleep(0.001)
+    assert len(service.committer.pending()) == len(calls)
+    service.committer.paused = False
+    service.committer.wake()
+    for thread in threads:
+        thread.join(20)
+    return given
+
+
+def test_patches_of_one_group_without_an_image_are_merged(make: Make) -> None:
+    """Two calls that patch different fields both count; of two that patch one field the later is refused."""
+    service = make()
+    at = outlive.mapping("items", dict, key="id", service=service, phase="database").repository
+    with service.open():
+        at.insert({"id": 1, "a": 0, "b": 0, "c": 0}).result()
+        together(service, lambda: at.patch(1, a=1).result(), lambda: at.patch(1, b=2).result())
+        assert at.get(1).result() == {"id": 1, "a": 1, "b": 2, "c": 0}
+        _, refused = together(service, lambda: at.patch(1, c=1).result(), lambda: at.patch(1, c=2, a=7).result())
+        assert isinstance(refused, Conflict)
+        assert at.get(1).result() == {"id": 1, "a": 1, "b": 2, "c": 1}
+        together(service, lambda: at.put({"id": 1, "b": 2, "a": 1, "c": 5}).result(), lambda: at.patch(1, a=9).result())
+        assert at.get(1).result() == {"id": 1, "b": 2, "a": 9, "c": 5}
+        _, refused = together(service, lambda: at.delete(1).result(), lambda: at.patch(1, a=3).result())
+        assert isinstance(refused, Conflict)
+        assert at.get(1).result() is None
+
+
+def test_a_record_put_again_without_an_image_keeps_its_place(make: Make) -> None:
+    """In `database` put stands where the record stood, as in a dict; after a delete it comes last."""
+    service = make()
+    at = outlive.mapping("items", dict, key="id", service=service, phase="database").repository
+    with service.open():
+        for n in range(4):
+            at.put({"id": n}).result()
+        at.put({"id": 1, "again": True}).result()
+        assert at.keys().result() == [0, 1, 2, 3]
+        with service.unit():
+            at.delete(0).result()
+            at.put({"id": 0}).result()
+            at.put({"id": 9}).result()
+            at.put({"id": 0, "again": True}).result()
+        assert at.keys().result() == [1, 2, 3, 0, 9]
+        together(service, lambda: at.delete(2).result(), lambda: at.put({"id": 2}).result())
+        together(service, lambda: at.put({"id": 7}).result(), lambda: at.put({"id": 3, "x": 1}).result())
+        assert at.keys().result() == [1, 3, 0, 9, 2, 7]
 
 
 # -- JSON files ------------------------------------------------------------------------------------------------

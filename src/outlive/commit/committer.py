@@ -25,9 +25,10 @@ import psycopg
 from outlive.commit import failpoints
 from outlive.commit import group as groups
 from outlive.commit.actions import Action, Append, Connect, Idle, MarkDrained, ReadFrames, Transact, WriteFiles
-from outlive.commit.group import Fenced, Outcome, UnitsRefused
+from outlive.commit.group import Fenced, Outcome
 from outlive.commit.unit import Unit
 from outlive.commit.verdicts import CONTENDED, is_busy, is_refusal, is_refusal_or_foreign
+from outlive.commit.writes import UnitsRefused, Write, fold, writes_of
 from outlive.errors import Conflict, JournalFull, OutliveError, Unavailable, Unholdable
 from outlive.postgres.drive import Ask, Step
 
@@ -225,7 +226,7 @@ class Committer:
                 yield WriteFiles(files)
             except (OSError, OutliveError) as error:
                 units = self._refuse([u for u in units if u.files], _file_error(error), units)
-        durable = [unit for unit in units if unit.draws or any(True for _ in groups.writes_of(unit))]
+        durable = [unit for unit in units if unit.draws or any(True for _ in writes_of(unit))]
         for unit in units:
             if unit not in durable:
                 self._finish(unit)
@@ -270,10 +271,10 @@ class Committer:
 
     def _land(self, units: list[Unit], tries: int = 0) -> Generator[Action, Any, None]:
         assert self.member is not None
-        stores = groups.fold(write for unit in units for write in groups.writes_of(unit))
         seq = self.member.applied + 1
         began = time.perf_counter()
         try:
+            stores = fold(write for unit in units for write in writes_of(unit))
             groups.prepare(stores)
             outcome = yield Transact(groups.land(stores, _draws(units), self.member.id, self.member.epoch, seq))
         except UnitsRefused as refused:
@@ -344,7 +345,7 @@ class Committer:
 
     def _one_by_one(self, units: list[Unit]) -> Generator[Action, Any, None]:
         assert self.member is not None
-        stores = groups.fold(write for unit in units for write in groups.writes_of(unit))
+        stores = fold(write for unit in units for write in writes_of(unit))
         groups.prepare(stores)
         seq = self.member.applied + 1
         try:
@@ -458,18 +459,16 @@ class Committer:
             yield MarkDrained(frames[-1][0])
             self.host.landed([], outcome)
 
-    def _replay(
-        self, writes: list[groups.Write], draws: dict[Any, int], applied: int
-    ) -> Generator[Action, Any, Outcome]:
+    def _replay(self, writes: list[Write], draws: dict[Any, int], applied: int) -> Generator[Action, Any, Outcome]:
         assert self.member is not None
         member = self.member.id, self.member.epoch, applied
         try:
-            outcome: Outcome = yield Transact(groups.replay(groups.fold(writes), draws, *member))
+            outcome: Outcome = yield Transact(groups.replay(writes, draws, *member))
         except psycopg.Error as error:
             if not is_refusal(error) and not _stubborn(error, self._stubborn_drains):
                 raise
             self.figures.bisections += 1
-            outcome = yield Transact(groups.replay(groups.fold(writes), draws, *member, apart=True))
+            outcome = yield Transact(groups.replay(writes, draws, *member, apart=True))
         return outcome
 
     def _settle_unknown(self, frames: list[tuple[int, bytes]]) -> Generator[Action, Any, set[int]]:
@@ -553,17 +552,17 @@ def _draws(units: list[Unit]) -> dict[Any, int]:
 
 def _journals(unit: Unit) -> bool:
     """Whether every store that the unit changes takes the journal for an answer."""
-    stores = {write.store for write in groups.writes_of(unit)} | set(unit.draws)
+    stores = {write.store for write in writes_of(unit)} | set(unit.draws)
     return all(store.when_away == "journal" for store in stores)
 
 
 def _stands(unit: Unit) -> bool:
     """Whether the request stands although PostgreSQL refuses a change: all of its stores are in dual_write."""
-    return not any(write.store.strict for write in groups.writes_of(unit))
+    return not any(write.store.strict for write in writes_of(unit))
 
 
 def _names(units: list[Unit]) -> str:
-    return ", ".join(sorted({write.store.name for unit in units for write in groups.writes_of(unit)}))
+    return ", ".join(sorted({write.store.name for unit in units for write in writes_of(unit)}))
 
 
 def _refusal(units: list[Unit], error: psycopg.Error) -> OutliveError:

@@ -8,7 +8,7 @@ puts, exclusive for deletes, I5), deletes, puts, in-place changes. A key that oc
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -16,62 +16,29 @@ from typing import Any
 import psycopg
 
 from outlive.commit import failpoints
-from outlive.commit.unit import Change, Unit
+from outlive.commit.unit import Unit
 from outlive.commit.verdicts import CONTENDED, RELATED, is_refusal
-from outlive.errors import Conflict, KeyTaken, OutliveError, Unholdable
+from outlive.commit.writes import (
+    Document,
+    Key,
+    UnitsRefused,
+    Unlanded,
+    Write,
+    clashes,
+    fold,
+    overlaid,
+    refused,
+    unlanded,
+    writes_of,
+)
+from outlive.errors import Conflict, KeyTaken, Unholdable
 from outlive.postgres.drive import Ask, Step
 from outlive.postgres.upsert import Statements
 from outlive.records import MISSING, canonical, key_name
 
-Key = Hashable
-Document = dict[str, Any]
-
 
 class Fenced(Exception):
     """The member's row was changed by somebody else: this process must join again before it writes."""
-
-
-class UnitsRefused(Exception):
-    """These units cannot land, and why; the rest of the group can try again without them."""
-
-    def __init__(self, units: set[Unit], error: OutliveError) -> None:
-        super().__init__(str(error))
-        self.units = units
-        self.error = error
-
-
-@dataclass(slots=True)
-class Write:
-    """The folded change of one key: what the row shall be, and from where it began."""
-
-    store: Any
-    key: Key
-    op: str
-    document: Document | None
-    version: int
-    position: Decimal | int
-    base: int
-    before: dict[str, Any]
-    fields: set[str]
-    units: set[Unit]
-    expect_absent: bool = False
-    literals: tuple[str | None, ...] = ()
-    error: OutliveError | None = None
-
-
-@dataclass(slots=True)
-class Unlanded:
-    """A change that will not be in its table, kept with its bytes."""
-
-    store: Any
-    key: Key
-    op: str
-    version: int
-    position: Decimal | int
-    document: Document | None
-    reason: str
-    field: str | None = None
-    sqlstate: str | None = None
 
 
 @dataclass(slots=True)
@@ -89,40 +56,6 @@ class Outcome:
         self.merged += other.merged
         self.unlanded += other.unlanded
         self.reread += other.reread
-
-
-def writes_of(unit: Unit) -> Iterator[Write]:
-    """The unit's changes that go to PostgreSQL."""
-    for change in unit.changes.values():
-        if change.op != "none" and not change.local and getattr(change.store, "durable", True):
-            yield _write(change, unit)
-
-
-def _write(change: Change, unit: Unit) -> Write:
-    fields = {name for name in change.stamps if name is not None}
-    return Write(
-        change.store, change.key, change.op, change.document, change.version, change.position, change.base,
-        dict(change.before_values), fields, {unit}, change.expect_absent, (), change.error,
-    )  # fmt: skip
-
-
-def fold(writes: Iterable[Write]) -> dict[str, dict[Key, Write]]:
-    """One write a key, by store name; the last decides, the first tells from where it began."""
-    stores: dict[str, dict[Key, Write]] = {}
-    for write in writes:
-        known = stores.setdefault(write.store.name, {})
-        earlier = known.pop(write.key, None)
-        known[write.key] = write if earlier is None else _joined(earlier, write)
-    return stores
-
-
-def _joined(first: Write, last: Write) -> Write:
-    op = "put" if last.op == "patch" and first.op != "patch" else last.op
-    return Write(
-        last.store, last.key, op, last.document, last.version, last.position, first.base,
-        {**last.before, **first.before}, first.fields | last.fields, first.units | last.units, first.expect_absent, (),
-        last.error,
-    )  # fmt: skip
 
 
 def prepare(stores: dict[str, dict[Key, Write]]) -> None:
@@ -181,34 +114,22 @@ def lock(store: Any, writes: Iterable[Write]) -> Step[None]:
 
 
 def _land_store(writes: dict[Key, Write], outcome: Outcome) -> Step[None]:
-    by_op: dict[str, list[Write]] = {"delete": [], "insert": [], "put": [], "patch": []}
+    by_op: dict[str, list[Write]] = {"delete": [], "insert": [], "put": [], "keep": [], "patch": []}
     for write in writes.values():
         if write.error is not None:
             outcome.unlanded.append(refused(write))
+        elif write.op == "put":
+            by_op["insert" if write.expect_absent else "keep" if write.keeps_place else "put"].append(write)
         else:
-            by_op["insert" if write.expect_absent and write.op == "put" else write.op].append(write)
+            by_op[write.op].append(write)
     if by_op["delete"]:
         yield from _delete(by_op["delete"])
     if by_op["insert"]:
         yield from _insert(by_op["insert"])
-    if by_op["put"]:
-        yield from _put(by_op["put"], outcome)
+    for puts in filter(None, (by_op["put"], by_op["keep"])):
+        yield from _put(puts, outcome)
     if by_op["patch"]:
         yield from _patch(by_op["patch"], outcome)
-
-
-def refused(write: Write) -> Unlanded:
-    """A write that PostgreSQL cannot hold, as an entry of outlive.unlanded."""
-    facts = write.error.facts() if write.error is not None else {}
-    return unlanded(write, facts.get("reason", str(write.error)), facts.get("field"))
-
-
-def unlanded(write: Write, reason: str, where: str | None = None, sqlstate: str | None = None) -> Unlanded:
-    """The write as an entry of outlive.unlanded."""
-    op = "delete" if write.op == "delete" else "put"
-    return Unlanded(
-        write.store, write.key, op, write.version, write.position, write.document, reason, where, sqlstate
-    )  # fmt: skip
 
 
 def _sorted(writes: list[Write]) -> list[Write]:
@@ -240,7 +161,7 @@ def _insert(writes: list[Write]) -> Step[None]:
 def _put(writes: list[Write], outcome: Outcome) -> Step[None]:
     table = writes[0].store.table
     writes = _sorted(writes)
-    rows = yield Ask(*Statements.of(table).put_live(_rows(writes)))
+    rows = yield Ask(*Statements.of(table).put_live(_rows(writes), keep_place=writes[0].keeps_place))
     _note_raised({table.key_literal(write.key): write for write in writes}, rows, outcome)
 
 
@@ -274,7 +195,7 @@ def _merge(writes: list[Write], outcome: Outcome) -> Step[None]:
         stored = held.get(table.key_literal(write.key))
         if stored is None:
             _lost(write, "the record was deleted by another writer", outcome)
-        elif clashing := _clashes(write, stored.document):
+        elif clashing := clashes(write, stored.document):
             _contend(write, stored, clashing, again, outcome)
         else:
             again.append(_on_top(write, stored.document, stored.version))
@@ -284,25 +205,8 @@ def _merge(writes: list[Write], outcome: Outcome) -> Step[None]:
         yield from _put(again, outcome)
 
 
-def _clashes(write: Write, document: Document) -> list[str]:
-    assert write.document is not None
-    clashing = []
-    for name in write.fields:
-        now = document.get(name, MISSING)
-        if now != write.before.get(name, MISSING) and now != write.document.get(name, MISSING):
-            clashing.append(name)
-    return clashing
-
-
 def _on_top(write: Write, document: Document, version: int) -> Write:
-    merged = dict(document)
-    for name in write.fields:
-        value = (write.document or {}).get(name, MISSING)
-        if value is MISSING:
-            merged.pop(name, None)
-        else:
-            merged[name] = value
-    write.document = merged
+    write.document = merged = overlaid(document, write)
     write.version = max(write.version, version + 1)
     write.literals = write.store.table.row(write.key, merged, write.version, write.position)
     return write
@@ -443,7 +347,7 @@ def to_payload(unit: Unit, group: tuple[int, int] | None) -> bytes:
             "store": w.store.name, "key": key_name(w.key), "op": w.op, "version": w.version, "base": w.base,
             "position": str(w.position), "fields": sorted(w.fields), "document": w.document,
             "before": {k: v for k, v in w.before.items() if v is not MISSING},
-            "error": None if w.error is None else w.error.facts(),
+            "error": None if w.error is None else w.error.facts(), "direct": w.direct, "keeps_place": w.keeps_place,
         }
         for w in writes_of(unit)
     ]  # fmt: skip
@@ -458,6 +362,7 @@ def from_payload(payload: bytes, find: Callable[[str], Any], key_of: Callable[[s
         Write(
             find(c["store"]), key_of(c["key"]), c["op"], c["document"], c["version"], Decimal(c["position"]), c["base"],
             c["before"], set(c["fields"]), set(), False, (), Unholdable(**c["error"]) if c["error"] else None,
+            c.get("direct", False), c.get("keeps_place", False),
         )
         for c in frame["changes"]
     ]  # fmt: skip
@@ -481,13 +386,14 @@ def payload_group(payload: bytes) -> tuple[int, int] | None:
 
 
 def replay(
-    stores: dict[str, dict[Key, Write]], draws: dict[Any, int], member: int, epoch: int, seq: int, apart: bool = False
+    writes: Iterable[Write], draws: dict[Any, int], member: int, epoch: int, seq: int, apart: bool = False
 ) -> Step[Outcome]:
     """Writes from a journal: ordered by their versions against rows and tombstones; losers become unlanded (I4, I5).
 
     `apart`: each under a savepoint of its own, so that what PostgreSQL refuses becomes unlanded and holds up nothing.
     """
     outcome = Outcome()
+    stores = fold(writes, outcome.unlanded)
     yield from begin(member, epoch, seq)
     for name in sorted(stores):
         yield from lock(next(iter(stores[name].values())).store, stores[name].values())
@@ -517,6 +423,8 @@ def _replay_store(writes: list[Write], outcome: Outcome) -> Step[None]:
         stored = held.get(table.key_literal(write.key))
         if stored is not None and stored.version == write.version:
             continue
+        if stored is not None and write.keeps_place:
+            write.position = stored.position
         if write.op == "delete":
             deletes.append(write)
         elif stored is not None and write.op == "patch" and stored.version != write.base:
@@ -530,7 +438,7 @@ def _replay_store(writes: list[Write], outcome: Outcome) -> Step[None]:
 
 
 def _replay_patch(write: Write, stored: Any, puts: list[Write], outcome: Outcome) -> None:
-    clashing = _clashes(write, stored.document)
+    clashing = clashes(write, stored.document)
     if clashing and stored.version > write.version:
         _outrun(write, outcome)
         return

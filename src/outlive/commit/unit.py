@@ -40,7 +40,8 @@ class Change:
 
     __slots__ = (
         "base", "before_kept", "before_position", "before_record", "before_values", "direct", "document", "error",
-        "expect_absent", "firsts", "key", "local", "op", "position", "stamps", "store", "unit", "version",
+        "expect_absent", "firsts", "keeps_place", "key", "local", "op", "position", "stamps", "store", "unit",
+        "version",
     )  # fmt: skip
 
     def __init__(self, unit: Unit, store: Home, key: Key) -> None:
@@ -55,6 +56,7 @@ class Change:
         self.before_position: Decimal | int | None = None
         self.expect_absent = False
         self.direct = False  # written without an image (phase database): document, op and base are given
+        self.keeps_place = False  # put without an image: a row that is there stays where it stands
         self.local = False  # encoded while its store was in `legacy`: no part of PostgreSQL, whatever phase follows
         self.error: OutliveError | None = None
         self.op: Literal["put", "patch", "delete", "none"] = "none"

@@ -27,6 +27,7 @@ class Statements:
         parts = _parts(table)
         self._put_live = _filled(_PUT_LIVE, parts)
         self._insert_live = _filled(_INSERT_LIVE, parts)
+        self._put_in_place = _filled(_PUT_LIVE, {**parts, "assign_excluded": parts["assign_in_place"]})
         self._put_replay = _filled(_PUT_REPLAY, parts)
         self._patch_live = _filled(_PATCH_LIVE, parts)
         self._delete_live = _filled(_DELETE_LIVE, parts)
@@ -45,9 +46,12 @@ class Statements:
             found = _built[table] = Statements(table)
         return found
 
-    def put_live(self, rows: Sequence[Row]) -> Statement:
-        """Whole rows, each raised above the row and tombstone it meets. Returns (key text, version) a row."""
-        return self._put_live, self._columns(rows)
+    def put_live(self, rows: Sequence[Row], *, keep_place: bool = False) -> Statement:
+        """Whole rows, each raised above the row and tombstone it meets. Returns (key text, version) a row.
+
+        `keep_place`: a row that is there keeps its position.
+        """
+        return self._put_in_place if keep_place else self._put_live, self._columns(rows)
 
     def insert_live(self, rows: Sequence[Row]) -> Statement:
         """Whole rows under keys that are free. Returns (key text, version) of what landed; a taken key is left out."""
@@ -207,6 +211,7 @@ def _parts(table: StoreTable) -> dict[str, sql.Composable]:
     ]
     version_at = table.column_names.index(VERSION)
     others = [name for at, name in enumerate(names) if at not in (0, version_at)]
+    place = sql.Identifier("outlive_position")
     raised = list(cells)
     raised[version_at] = sql.SQL("greatest({}, b.version + 1)").format(cells[version_at])
     named = [
@@ -219,7 +224,7 @@ def _parts(table: StoreTable) -> dict[str, sql.Composable]:
         "key_cast": _type(table.key_cast),
         "key_order": sql.Composed([cells[0], *_collation(table)]),
         "version": sql.Identifier(VERSION),
-        "position": sql.Identifier("outlive_position"),
+        "position": place,
         "columns": _listed(names),
         "raw": _listed(raw),
         "arrays": _listed([sql.SQL("{}::text[]").format(sql.Placeholder(f"c{at}")) for at in range(len(names))]),
@@ -228,6 +233,9 @@ def _parts(table: StoreTable) -> dict[str, sql.Composable]:
         "values_named": _listed(named),
         "new_version": cells[version_at],
         "assign_excluded": _listed([sql.SQL("{} = excluded.{}").format(name, name) for name in others]),
+        "assign_in_place": _listed(
+            [sql.SQL("{} = excluded.{}").format(name, name) for name in others if name != place]
+        ),
         "assign_new": _listed([sql.SQL("{} = n.{}").format(name, name) for name in others]),
     }
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from outlive.commit.group import Write, fold, from_payload, payload_stores
+from outlive.commit.group import from_payload, payload_stores
 from outlive.commit.unit import ABSENT, Kept
+from outlive.commit.writes import Write, fold
 from outlive.errors import FileStale, GateClosed, JournalCorrupt, OutliveError, PhaseRefused, Unreachable
 from outlive.phases import flags, machine
 from outlive.phases.changes import Order
@@ -358,7 +359,7 @@ def _replay_into_memory(service: Service) -> None:
     writes: list[Write] = []
     for payload in service.resources.all_frames():
         writes += from_payload(payload, service.find_store, service.key_of)
-    for name, by_key in fold(writes).items():
+    for name, by_key in fold(writes, []).items():  # who lost is told when PostgreSQL has them
         store = service.stores[name]
         if not isinstance(store, JsonFileStore):
             continue

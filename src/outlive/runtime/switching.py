@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from outlive.commit.group import Unlanded, save_unlanded
+from outlive.commit.group import save_unlanded
 from outlive.commit.unit import ABSENT, Kept
+from outlive.commit.writes import Unlanded
 from outlive.errors import FileHeld, PhaseRefused
 from outlive.phases.machine import plan_walk
 from outlive.postgres.drive import Ask, Step, drive

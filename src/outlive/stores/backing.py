@@ -83,13 +83,8 @@ class Backing:
         return found
 
     def key_of(self, record: Any) -> Key:
-        """The record's key, from its key field. Raises Unholdable if it has none."""
-        field = self.store.key_field
-        value = MISSING if field is None else self.record_type.peek(record, field)
-        if value is MISSING:
-            raise Unholdable(store=self.name, field=field or "key", reason="the record does not tell its key")
-        key: Key = value
-        return key
+        """The key that the record would be stored under. Raises Unholdable if it tells none."""
+        return self.store.key_of(record)
 
     # -- writes ------------------------------------------------------------------------------------------------
 
@@ -115,7 +110,9 @@ class Backing:
         earlier = unit.change(store, key)
         if insert and (store.claimed(unit, key) if earlier is None else earlier.op != "delete"):
             raise KeyTaken(store=store.name, key=key_text(key))
+        stays = earlier is None or earlier.op == "patch" or (earlier.op == "put" and earlier.keeps_place)
         change = store.direct(unit, key, "put")
+        change.keeps_place = stays and not insert
         change.document = self.record_type.document(record)
         change.stamps[None] = 0
         change.expect_absent = insert and earlier is None

@@ -126,6 +126,11 @@ class SetStore(Store):
     def proxy(self) -> Any:
         return self.image
 
+    def key_of(self, record: Any) -> Key:
+        """The element itself."""
+        element: Key = record
+        return element
+
     def image_get(self, key: Key) -> Any:
         return key if _Set.__contains__(self.image, key) else ABSENT
 

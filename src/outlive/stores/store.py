@@ -225,6 +225,15 @@ class Store(ABC):
         kept = self.kept.get(key)
         return None if kept is None else kept.position
 
+    def key_of(self, record: Any) -> Key:
+        """The key that the record would be stored under. Raises Unholdable if it tells none."""
+        value = MISSING if self.key_field is None else self.record_type.peek(record, self.key_field)
+        if value is MISSING:
+            reason = "the record does not tell its key; declare the store with key="
+            raise Unholdable(store=self.name, field=self.key_field or "key", reason=reason)
+        key: Key = value
+        return key
+
     def put(
         self, unit: Unit, key: Key, record: Any, *, insert: bool = False, position: Decimal | int | None = None
     ) -> Any:

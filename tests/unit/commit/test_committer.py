@@ -17,8 +17,9 @@ from psycopg import errors as pg
 from outlive.commit import committer as module
 from outlive.commit.actions import Append, Connect, Idle, MarkDrained, ReadFrames, Transact, WriteFiles
 from outlive.commit.committer import MAX_TRIES, Committer, Member
-from outlive.commit.group import Fenced, Outcome, UnitsRefused
+from outlive.commit.group import Fenced, Outcome
 from outlive.commit.unit import WHOLE, Change, Unit, tick
+from outlive.commit.writes import UnitsRefused
 from outlive.errors import (
     Conflict,
     FileMalformed,
@@ -708,9 +709,9 @@ def test_a_frame_that_had_landed_is_not_replayed() -> None:
     replayed: list[Any] = []
     real = module.groups.replay
 
-    def replay(stores: Any, draws: Any, *member: Any, **options: Any) -> Any:
-        replayed.append((set(stores["tasks"]), draws))
-        return real(stores, draws, *member, **options)
+    def replay(writes: Any, draws: Any, *member: Any, **options: Any) -> Any:
+        replayed.append(({write.key for write in writes}, draws))
+        return real(writes, draws, *member, **options)
 
     hand.answers["_applied"] = [{1: 5}]
     with pytest.MonkeyPatch.context() as patch:
