@@ -78,7 +78,7 @@ def cli_page() -> str:
         "| 0 | done |",
         "| 1 | an error, named with its next command |",
         "| 2 | wrong usage |",
-        "| 3 | refused: a gate is closed, or the change is not possible now |",
+        "| 3 | refused: a gate is closed, the change is not possible now, or `check` found a new store |",
         "| 4 | PostgreSQL does not answer |",
         "",
     ]
