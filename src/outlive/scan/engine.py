@@ -1,19 +1,179 @@
-"""The single entry of the scan: paths in, a catalogue out."""
+"""The single entry of the scan: paths in, a catalogue out.
+
+discover ─ extract (a file each, in processes when there are many) ─ slots ─ graph ─ entries ─ uses ─ classify ─ describe
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import gc
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from outlive.scan.catalogue import Catalogue
-from outlive.scan.config import ScanConfig
+from outlive.scan import config as settings
+from outlive.scan import entries as doors
+from outlive.scan import graph as calls
+from outlive.scan.catalogue import CLASSES, Catalogue, Finding, Skipped
+from outlive.scan.classify import Verdict, World, judge
+from outlive.scan.describe import finding
+from outlive.scan.discover import files as discover
+from outlive.scan.discover import source
+from outlive.scan.duplicates import merged
+from outlive.scan.extract import summarise
+from outlive.scan.longevity import Longevity
+from outlive.scan.mirrors import mirrors
+from outlive.scan.resolve import Resolver
+from outlive.scan.rules import AFTERWARDS, CONTAINERS
+from outlive.scan.services import services
+from outlive.scan.slots import Key, Slot, Sources
+from outlive.scan.summary import Summary
+from outlive.scan.uses import collect
+
+MANY_FILES = 150
+CHUNK_FILES = 40
 
 
-def scan(
-    paths: Sequence[Path], *, config: ScanConfig | None = None, progress: Callable[[int, int], None] | None = None
-) -> Catalogue:
+def scan(paths: Sequence[Path], *, config: settings.ScanConfig | None = None) -> Catalogue:
     """The catalogue of all Python source under `paths` (files or folders); nothing is imported or executed.
 
-    Files that `config.excludes(path)` names are not read. `progress(done, total)` is called as files are read.
+    Paths in the result are relative to the deepest folder that holds all of `paths`. Unreadable files are listed under
+    `skipped`. Without `config` the nearest outlive.toml is read. Raises BadConfig.
     """
-    raise NotImplementedError
+    began = time.perf_counter()
+    root = _root(paths)
+    config = settings.load(root) if config is None else config
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        names = [(str(path), _relative(path, root)) for path in discover(paths)]
+        names = [each for each in names if not config.excludes(each[1])]
+        found = list(_summaries(names))
+        files = {each.path: each for each in found if isinstance(each, Summary)}
+        skipped = tuple(each for each in found if isinstance(each, Skipped))
+        findings, folders = _findings(files, root, config)
+    finally:
+        if enabled:
+            gc.enable()
+    return Catalogue(root, findings, skipped, len(names), time.perf_counter() - began, folders)
+
+
+def _root(paths: Sequence[Path]) -> Path:
+    folders = [str((each if each.is_dir() else each.parent).resolve()) for each in paths]
+    return Path(os.path.commonpath(folders)) if folders else Path.cwd()
+
+
+def _relative(path: Path, root: Path) -> str:
+    full = os.path.abspath(path)
+    found = os.path.relpath(full, root) if not full.startswith(f"{root}{os.sep}") else full[len(str(root)) + 1 :]
+    return found.replace(os.sep, "/")
+
+
+def _summaries(names: list[tuple[str, str]]) -> Iterator[Summary | Skipped]:
+    workers = min(os.cpu_count() or 1, 8)
+    if len(names) < MANY_FILES or workers == 1 or multiprocessing.current_process().daemon:
+        yield from map(_summary, names)
+        return
+    with multiprocessing.get_context(_method()).Pool(workers, initializer=gc.disable) as pool:
+        yield from pool.imap(_summary, names, chunksize=CHUNK_FILES)
+
+
+def _method() -> str:
+    return "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
+
+
+def _summary(name: tuple[str, str]) -> Summary | Skipped:
+    text = source(Path(name[0]))
+    if isinstance(text, Skipped):
+        return replace(text, path=name[1])
+    return summarise(name[1], text)
+
+
+def _findings(
+    files: dict[str, Summary], root: Path, config: settings.ScanConfig
+) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    folders = services(root, files)
+    world, slots = understand(files, folders)
+    found: list[tuple[Slot, Finding]] = []
+    for slot in slots.values():
+        verdict = judge(world, slot)
+        verdict = _marked(files, slot, verdict)
+        if verdict.report:
+            found.append((slot, finding(world, slot, verdict)))
+    settled = _settled(found, world)
+    named = [_overridden(_quoted(each, root), config) for _, each in settled]
+    return tuple(sorted(merged(named, files), key=lambda each: (each.path, each.line, each.symbol))), tuple(
+        sorted(set(folders.values()))
+    )
+
+
+def understand(files: dict[str, Summary], folders: dict[str, str]) -> tuple[World, dict[Key, Slot]]:
+    """Everything that judging needs: candidates, who calls whom, doors, lifetimes, uses."""
+    slots: dict[Key, Slot] = {}
+    resolver = Resolver(files, slots)
+    sources = Sources(files, resolver, folders)
+    found = [slot for rule in CONTAINERS for slot in rule(sources)]
+    for slot in found:
+        slots.setdefault(slot.key, slot)
+    resolver.forget()
+    for rule in AFTERWARDS:
+        for slot in rule(sources):
+            slots.setdefault(slot.key, slot)
+    resolver.forget()
+    for slot in slots.values():
+        if slot.annotation:
+            slot.records = resolver.held(slot.at if slot.kind != "state" else (slot.path, ""), slot.annotation)
+    graph = calls.build(files, resolver)
+    entries = doors.find(files, resolver)
+    reached = doors.reach(entries, graph)
+    longevity = Longevity(files, resolver, graph, entries, reached)
+    served = {folders.get(at[0], "") for at, entry in entries.items() if doors.serving((entry,))}
+    world = World(files, resolver, longevity, reached, collect(files, resolver), folders, served)
+    world.mirrored = mirrors(world, slots)
+    return world, slots
+
+
+def _marked(files: dict[str, Summary], slot: Slot, verdict: Verdict) -> Verdict:
+    """What a comment `# outlive: CLASS` on the line, or alone on the line above, says instead."""
+    marks = files[slot.path].marks if slot.path in files else {}
+    word = marks.get(slot.line) or marks.get(slot.end) or marks.get(-(slot.line - 1))
+    if word in CLASSES:
+        return Verdict(word, ["said so in a comment"])
+    if word == "ignore":
+        return Verdict("other", ["said so in a comment"])
+    return verdict
+
+
+def _settled(found: list[tuple[Slot, Finding]], world: World) -> list[tuple[Slot, Finding]]:
+    """A file whose content a store mirrors is that store's file, not a second store."""
+    stores = {each.symbol for _, each in found if each.cls == "store" and each.rule != "rewritten-file"}
+    result = []
+    for slot, each in found:
+        behind = [name for name in world.mirrored.get(slot.key, ()) if name in stores]
+        if each.rule == "rewritten-file" and each.cls == "store" and behind:
+            each = replace(each, cls="other", reasons=(f"the file behind {', '.join(behind)}",))
+        result.append((slot, each))
+    return result
+
+
+def _overridden(each: Finding, config: settings.ScanConfig) -> Finding:
+    override = config.override(each)
+    if override is None or not override.cls:
+        return each
+    return replace(each, cls=override.cls, reasons=(override.reason,))
+
+
+def _quoted(each: Finding, root: Path) -> Finding:
+    """The finding with its declaration and the comment behind it, as they stand in the source."""
+    try:
+        lines = (root / each.path).read_bytes().split(b"\n")[each.line - 1 : each.end_line]
+    except OSError:
+        return each
+    if each.path.endswith(".ipynb"):
+        return each
+    text = b"\n".join(lines[:12]).decode("utf-8", "replace").strip()
+    first = lines[0].decode("utf-8", "replace") if lines else ""
+    _, mark, comment = first.partition("  #")
+    return replace(each, declaration=text, comment=comment.strip() if mark else "")

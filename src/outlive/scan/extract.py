@@ -1,0 +1,315 @@
+"""One file's source to its summary, in one walk over its tree.
+
+The walk keeps only what can matter to another file or to a container that outlives a call: operations on names that
+a function makes and forgets are dropped as soon as the function ends.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from outlive.scan.catalogue import Skipped
+from outlive.scan.summary import OTHER, Bind, Decorator, Import, Op, Param, Scope, Summary, Val
+from outlive.scan.values import Values, path_of
+
+_MARK = re.compile(rb"#\s*outlive:\s*([a-z-]+)")
+_PYTHON_2 = re.compile(rb"^\s*(print\s+[\"'\w]|except\s+\w+\s*,\s*\w+\s*:|raise\s+\w+\s*,)", re.M)
+_COMMENT = re.compile(rb"#\s?(.*)$")
+
+
+def summarise(path: str, source: bytes) -> Summary | Skipped:
+    """The summary of one file; `Skipped` when its text is not Python 3."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+        return Extractor(path, source).run(tree)
+    except SyntaxError as error:
+        reason = "Python 2" if _PYTHON_2.search(source) else f"syntax error: {error.msg}"
+        return Skipped(path, error.lineno, reason)
+    except (ValueError, LookupError, UnicodeError) as error:
+        return Skipped(path, None, f"cannot be decoded: {error}")
+    except (RecursionError, MemoryError):
+        return Skipped(path, None, "nested too deeply")
+
+
+class Extractor(Values):
+    """Walks statements; expressions are the base class's."""
+
+    def __init__(self, path: str, source: bytes) -> None:
+        super().__init__()
+        self.summary = Summary(path)
+        self.lines = source.split(b"\n")
+        self.summary.lines = len(self.lines)
+        self.source_bytes = source
+        self._statements: dict[type, Callable[[Any], None]] = {
+            ast.FunctionDef: self._function,
+            ast.AsyncFunctionDef: self._function,
+            ast.ClassDef: self._class,
+            ast.Assign: self._assign,
+            ast.AnnAssign: self._annotated,
+            ast.AugAssign: self._augmented,
+            ast.Delete: self._delete,
+            ast.For: self._for,
+            ast.AsyncFor: self._for,
+            ast.While: self._while,
+            ast.If: self._if,
+            ast.With: self._with,
+            ast.AsyncWith: self._with,
+            ast.Try: self._try,
+            ast.TryStar: self._try,
+            ast.Return: self._return,
+            ast.Expr: self._expression,
+            ast.Global: self._shared,
+            ast.Nonlocal: self._shared,
+            ast.Import: self._import,
+            ast.ImportFrom: self._import_from,
+            ast.Match: self._match,
+        }
+
+    def run(self, tree: ast.Module) -> Summary:
+        """Walks the module and reads its marks."""
+        self.scope = Scope("", "", "module", 1, self.summary.lines)
+        self.summary.scopes[""] = self.scope
+        self.body(tree.body)
+        if b"outlive:" in self.source_bytes:
+            for number, line in enumerate(self.lines, 1):
+                found = _MARK.search(line)
+                if found:
+                    alone = line.lstrip().startswith(b"#")
+                    self.summary.marks[-number if alone else number] = found[1].decode()
+        return self.summary
+
+    def body(self, statements: Sequence[ast.stmt]) -> None:
+        """Walks a block."""
+        table = self._statements
+        for each in statements:
+            handler = table.get(type(each))
+            if handler:
+                handler(each)
+            elif not isinstance(each, ast.Pass | ast.Break | ast.Continue):
+                self._other(each)
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        outer, loops = self.scope, self.loops
+        decorators = tuple(self._decorator(each) for each in node.decorator_list)
+        scope = self._open(node, "function", decorators)
+        scope.is_async = isinstance(node, ast.AsyncFunctionDef)
+        scope.params = self._params(node.args)
+        scope.returns_annotation = self.source(node.returns)
+        self.scope, self.loops = scope, []
+        self.body(node.body)
+        self.scope, self.loops = outer, loops
+        _forget(scope)
+
+    def _open(self, node: Any, kind: str, decorators: tuple[Decorator, ...]) -> Scope:
+        outer = self.scope
+        qual = f"{outer.qual}.{node.name}" if outer.qual else node.name
+        while qual in self.summary.scopes:
+            qual += "'"
+        line = min([node.lineno, *(each.line for each in decorators)])
+        scope = Scope(qual, node.name, kind, line, node.end_lineno or node.lineno, outer.qual, decorators=decorators)
+        self.summary.scopes[qual] = scope
+        return scope
+
+    def _decorator(self, node: ast.expr) -> Decorator:
+        if isinstance(node, ast.Call):
+            path = path_of(self.value(node.func))
+            args = tuple(self.used(each) for each in node.args)
+            kwargs = tuple((each.arg or "**", self.used(each.value)) for each in node.keywords)
+            return Decorator(path, args, kwargs, node.lineno, called=True)
+        return Decorator(path_of(self.used(node)), (), (), node.lineno, called=False)
+
+    def _params(self, args: ast.arguments) -> tuple[Param, ...]:
+        every = [*args.posonlyargs, *args.args]
+        defaults: list[ast.expr | None] = [None] * (len(every) - len(args.defaults)) + list(args.defaults)
+        pairs = [*zip(every, defaults, strict=True), *zip(args.kwonlyargs, args.kw_defaults, strict=True)]
+        params = [
+            Param(each.arg, self.source(each.annotation), self.used(default) if default is not None else None)
+            for each, default in pairs
+        ]
+        params += [
+            Param(f"*{each.arg}", self.source(each.annotation), None) for each in (args.vararg, args.kwarg) if each
+        ]
+        return tuple(params)
+
+    def _class(self, node: ast.ClassDef) -> None:
+        outer, loops = self.scope, self.loops
+        decorators = tuple(self._decorator(each) for each in node.decorator_list)
+        bases = [self.used(each) for each in node.bases]
+        bases += [("m", path_of(self.used(each.value))) for each in node.keywords if each.arg == "metaclass"]
+        scope = self._open(node, "class", decorators)
+        scope.bases = tuple(bases)
+        self.scope, self.loops = scope, []
+        self.body(node.body)
+        self.scope, self.loops = outer, loops
+
+    def _assign(self, node: ast.Assign) -> None:
+        value = self.used(node.value)
+        for target in node.targets:
+            self._target(target, value, node)
+
+    def _annotated(self, node: ast.AnnAssign) -> None:
+        value = self.used(node.value) if node.value is not None else ("n",)
+        self._target(node.target, value, node, self.source(node.annotation))
+
+    def _target(self, target: ast.expr, value: Val, node: ast.stmt, annotation: str = "") -> None:
+        scope, line, end = self.scope, node.lineno, node.end_lineno or node.lineno
+        if isinstance(target, ast.Name):
+            scope.binds.append(Bind(target.id, value, line, end, annotation))
+        elif isinstance(target, ast.Attribute):
+            path = path_of(self.value(target))
+            if path:
+                scope.binds.append(Bind(path, value, line, end, annotation))
+        elif isinstance(target, ast.Subscript):
+            self._set_item(target, value, line, "set item")
+        elif isinstance(target, ast.Tuple | ast.List):
+            parts = value[1] if value[0] == "t" and len(value[1]) == len(target.elts) else None
+            for at, each in enumerate(target.elts):
+                inner = parts[at] if parts else OTHER
+                self._target(each.value if isinstance(each, ast.Starred) else each, inner, node)
+
+    def _set_item(self, target: ast.Subscript, value: Val, line: int, how: str) -> None:
+        base = path_of(self.value(target.value))
+        if isinstance(target.slice, ast.Slice):
+            self._other(target.slice)
+            how, key = "replace all", OTHER
+        else:
+            key = self.used(target.slice)
+        if base:
+            looping = base in self.loops or f"{base}.items()" in self.loops
+            self.scope.ops.append(Op(base, how, line, key, value, looping and how == "delete item"))
+
+    def _augmented(self, node: ast.AugAssign) -> None:
+        value = self.used(node.value)
+        target = node.target
+        if isinstance(target, ast.Subscript):
+            self._set_item(target, value, node.lineno, "augment item")
+        else:
+            path = path_of(self.value(target))
+            if path:
+                self.scope.ops.append(Op(path, "augment", node.lineno, OTHER, value))
+
+    def _delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            if isinstance(target, ast.Subscript):
+                self._set_item(target, OTHER, node.lineno, "delete item")
+
+    def _for(self, node: ast.For | ast.AsyncFor) -> None:
+        value = self.value(node.iter)
+        self.iterated(value, node.iter.lineno)
+        self.bind_elements(node.target, value)
+        path = path_of(value)
+        for suffix in (".items()", ".values()", ".keys()"):
+            path = path.removesuffix(suffix)
+        if path:
+            self.loops.append(path)
+        self.body(node.body)
+        if path:
+            self.loops.pop()
+        self.body(node.orelse)
+        if isinstance(node, ast.AsyncFor):
+            self.scope.loops = True
+
+    def _while(self, node: ast.While) -> None:
+        self.used(node.test)
+        endless = isinstance(node.test, ast.Constant) and bool(node.test.value)
+        named = isinstance(node.test, ast.Attribute | ast.UnaryOp | ast.Name)
+        if endless or named:
+            self.scope.loops = True
+        self.body(node.body)
+        self.body(node.orelse)
+
+    def _if(self, node: ast.If) -> None:
+        test = node.test
+        if isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id == "__name__":
+            self.summary.main_line = node.lineno
+        if _type_checking(test):
+            self.body(node.body)
+            return
+        self.used(test)
+        self.body(node.body)
+        self.body(node.orelse)
+
+    def _with(self, node: ast.With | ast.AsyncWith) -> None:
+        for item in node.items:
+            value = self.used(item.context_expr)
+            if item.optional_vars is not None:
+                self._target(item.optional_vars, value, node)
+        self.body(node.body)
+
+    def _try(self, node: Any) -> None:
+        self.body(node.body)
+        for handler in node.handlers:
+            self.body(handler.body)
+        self.body(node.orelse)
+        self.body(node.finalbody)
+
+    def _return(self, node: ast.Return) -> None:
+        if node.value is not None:
+            self.scope.returns.append((self.used(node.value), node.lineno))
+
+    def _expression(self, node: ast.Expr) -> None:
+        if type(node.value) is ast.Yield and node.value.value is not None:
+            self.scope.returns.append((self.used(node.value.value), node.lineno))
+        elif type(node.value) is not ast.Constant:
+            self.used(node.value)
+
+    def _shared(self, node: ast.Global | ast.Nonlocal) -> None:
+        word = "global" if isinstance(node, ast.Global) else "nonlocal"
+        for name in node.names:
+            self.scope.shared[name] = word
+
+    def _import(self, node: ast.Import) -> None:
+        for each in node.names:
+            local = each.asname or each.name.split(".")[0]
+            module = each.name if each.asname else each.name.split(".")[0]
+            self.scope.imports.append(Import(local, module, "", 0, node.lineno))
+            if not each.asname and "." in each.name:
+                self.scope.imports.append(Import("", each.name, "", 0, node.lineno))
+
+    def _import_from(self, node: ast.ImportFrom) -> None:
+        for each in node.names:
+            found = Import(each.asname or each.name, node.module or "", each.name, node.level, node.lineno)
+            self.scope.imports.append(found)
+
+    def _match(self, node: ast.Match) -> None:
+        self.used(node.subject)
+        for case in node.cases:
+            if case.guard is not None:
+                self.used(case.guard)
+            self.body(case.body)
+
+    def _other(self, node: Any) -> Val:
+        if isinstance(node, ast.expr | ast.Slice):
+            return super()._other(node)
+        for name in node._fields:
+            each = getattr(node, name, None)
+            if isinstance(each, ast.expr):
+                self.used(each)
+            elif isinstance(each, list):
+                self.body([one for one in each if isinstance(one, ast.stmt)])
+        return OTHER
+
+
+def _type_checking(test: ast.expr) -> bool:
+    return (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING") or (
+        isinstance(test, ast.Attribute) and test.attr == "TYPE_CHECKING"
+    )
+
+
+def _forget(scope: Scope) -> None:
+    """Drops repeated reads; the rest is small."""
+    seen: set[str] = set()
+    kept: list[Op] = []
+    for op in scope.ops:
+        if op.how == "use":
+            if op.path in seen:
+                continue
+            seen.add(op.path)
+        kept.append(op)
+    scope.ops = kept

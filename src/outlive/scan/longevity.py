@@ -1,0 +1,148 @@
+"""Which objects live as long as the process: by who makes them, and where they are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from outlive.scan.catalogue import Entry
+from outlive.scan.entries import serving
+from outlive.scan.graph import Graph
+from outlive.scan.resolve import At, Resolver
+from outlive.scan.rules.stateful_lru_cache import MEMOS
+from outlive.scan.summary import Scope, Summary
+
+PER_REQUEST = frozenset({"http.server", "socketserver", "protocol", "discord.ui", "asyncore", "websocket", "http"})
+_SETUP = frozenset({"__init__", "__post_init__", "setup", "setup_hook", "start", "startup", "initialize", "connect", "on_ready", "run", "init",
+                    "configure", "build", "__aenter__", "__enter__", "__new__", "open", "on_startup", "_setup", "_init", "main", "boot", "create"})  # fmt: skip
+_WORKS = ("Singleton", "ThreadSafeSingleton", "Object", "Resource")
+
+
+@dataclass
+class Longevity:
+    """Answers `why(class)`: the reason why objects of a class live long, empty when they do not."""
+
+    files: dict[str, Summary]
+    resolver: Resolver
+    graph: Graph
+    entries: dict[At, Entry]
+    reached: dict[At, tuple[Entry, ...]]
+    _known: dict[At, str] = field(default_factory=dict)
+    _kept: set[At] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        for path, file in self.files.items():
+            for qual, scope in file.scopes.items():
+                for bind in scope.binds:
+                    if scope.shared.get(bind.target) == "global":
+                        self._keep((path, qual), bind.value)
+                for call in scope.calls:
+                    if call.path.rsplit(".", 1)[-1] in _WORKS and call.args:
+                        self._keep((path, qual), ("c", *call.args[0][1:2]) if call.args[0][0] == "p" else ("o",))
+                if any(each.path.rsplit(".", 1)[-1] in MEMOS for each in scope.decorators):
+                    for value, _ in scope.returns:
+                        self._keep((path, qual), value)
+        for owner in ("app.state", "app[]"):
+            for holders in self.resolver.attributes.get(("", owner), {}).values():
+                for place, bind in holders:
+                    path, _, qual = place.partition("\0")
+                    self._keep((path, qual), bind.value)
+
+    def _keep(self, at: At, value: tuple[object, ...]) -> None:
+        for ref in self.resolver.value(at, value):
+            if ref.kind == "inst":
+                self._kept.add((ref.key[0], ref.key[1]))
+
+    def why(self, owner: At) -> str:
+        """Why objects of the class outlive a request; empty when nothing says so."""
+        if owner not in self._known:
+            self._known[owner] = ""
+            self._known[owner] = self._why(owner)
+        return self._known[owner]
+
+    def _why(self, owner: At) -> str:
+        scope = self.resolver.scope(owner)
+        found = self._made(owner) or self._shape(owner, scope) or self._doors(owner)
+        if found:
+            return found
+        for child in self.resolver.subclasses.get(owner, ()):
+            found = self.why(child)
+            if found:
+                return found
+        return ""
+
+    def _made(self, owner: At) -> str:
+        if owner in self._kept:
+            return "its object is kept for the life of the process"
+        for at in sorted(self.graph.made.get(owner, ())):
+            scope = self.resolver.scope(at)
+            if scope.kind == "module":
+                return f"its object is made when {at[0]} is imported"
+            if scope.kind == "class":
+                return f"its object is an attribute of class {scope.name}"
+            maker = self.resolver.owner(*at)
+            if maker is not None and maker != owner:
+                if scope.name in _SETUP and self._is_attribute(owner, at) and self.why(maker):
+                    return f"its object belongs to {maker[1]}, which lives long"
+            elif maker is None and self._starts(at):
+                return f"its object is made by {scope.name}, which runs at start"
+        return ""
+
+    def _is_attribute(self, owner: At, at: At) -> bool:
+        """Whether the object made in a method becomes an attribute of its maker."""
+        for bind in self.resolver.scope(at).binds:
+            if bind.target.startswith("self.") and self._mentions(at, bind.value, owner):
+                return True
+        return False
+
+    def _mentions(self, at: At, value: tuple[object, ...], owner: At) -> bool:
+        return any(ref.kind == "inst" and (ref.key[0], ref.key[1]) == owner for ref in self.resolver.value(at, value))
+
+    def _starts(self, at: At) -> bool:
+        """Whether a function runs at start and not for each request, though its objects serve requests."""
+        found = self.reached.get(at, ())
+        own = self.entries.get(at)
+        if own is not None and own.framework == "loop":
+            return True
+        return not serving(found)
+
+    def _shape(self, owner: At, scope: Scope) -> str:
+        if any("metaclass:" in each and "ingleton" in each for each in self.resolver.bases(owner)[1]):
+            return "its metaclass makes it a singleton"
+        if any("ingleton" in each.path for each in scope.decorators) or any(
+            "ingleton" in base[1] for base in self.resolver.bases(owner)[0]
+        ):
+            return "it is a singleton"
+        names = {bind.target for bind in scope.binds}
+        inner = self.files[owner[0]].scopes
+        if names & {"_instance", "__instance", "instance", "_inst", "_singleton"} or any(
+            bind.target in {"cls._instance", "cls.__instance", "cls.instance"}
+            for qual in (f"{owner[1]}.__new__", f"{owner[1]}.get_instance", f"{owner[1]}.instance")
+            if qual in inner
+            for bind in inner[qual].binds
+        ):
+            return "it is a singleton"
+        if any(
+            bind.target == "self.__dict__"
+            for qual in (f"{owner[1]}.__init__",)
+            if qual in inner
+            for bind in inner[qual].binds
+        ):
+            return "all objects share one dict (Borg)"
+        return ""
+
+    def _doors(self, owner: At) -> str:
+        prefix = f"{owner[1]}."
+        made = self.graph.made.get(owner, ())
+        for qual in self.files[owner[0]].scopes:
+            if not qual.startswith(prefix) or "." in qual[len(prefix) :]:
+                continue
+            entry = self.entries.get((owner[0], qual))
+            if entry is None or entry.kind in {"startup", "cli"} and entry.framework != "cmd":
+                continue
+            own = entry.path == owner[0] and entry.line == self.resolver.scope((owner[0], qual)).line
+            if own and entry.framework in PER_REQUEST:
+                continue
+            if made and all(serving(self.reached.get(at, ())) for at in made):
+                continue
+            return f"its method {qual[len(prefix) :]} is a door: {entry.name}"
+        return ""

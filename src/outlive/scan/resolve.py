@@ -1,0 +1,507 @@
+"""What a name or path means, across files: containers, classes, instances, functions, modules.
+
+    resolve(scope, "self.repo.rows[]")  ->  the slot `Repo.rows`, one level inside
+
+Answers are sets of `Ref`, without regard to the order of statements. Nothing is guessed: a path that cannot be
+followed means nothing.
+"""
+
+from __future__ import annotations
+
+import builtins
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from outlive.scan.annotations import classes_in, element_of
+from outlive.scan.modules import Modules
+from outlive.scan.slots import Key, Slot
+from outlive.scan.summary import Bind, Import, Scope, Summary, Val
+
+At = tuple[str, str]
+STEPS = re.compile(r"\.\w+|\[\]|\['\w+'\]|\(\)")
+APP_STATE = re.compile(r"^(?:\w+\.)*?(?:app|application|_app|api|server|request\.app)\.(?:state|ctx)\.(\w+)")
+APP_ITEM = re.compile(
+    r"^(?:\w+\.)*?(?:app|application|_app|current_app)(?:\.config|\.bot_data|\.extensions)?\['(\w+)'\]"
+)
+BOT_DATA = re.compile(r"^(?:context|ctx)\.bot_data\['(\w+)'\]")
+ONE = frozenset({"get", "pop", "setdefault", "popitem", "popleft", "__getitem__", "peekitem"})
+SAME = frozenset({"values", "keys", "copy", "most_common", "elements", "__iter__", "to_dict"})
+MOST_REFS = 6
+_BUILTINS = frozenset(dir(builtins))
+
+
+class Ref(NamedTuple):
+    """`kind` is slot, copy, items, class, inst, func, mod or ext; `depth` counts levels inside a slot."""
+
+    kind: str
+    key: tuple[str, ...]
+    depth: int = 0
+
+
+Refs = tuple[Ref, ...]
+
+
+class Resolver:
+    """Follows names; `slots` are the containers known so far, `given` what calls pass for parameters."""
+
+    def __init__(self, files: dict[str, Summary], slots: dict[Key, Slot]) -> None:
+        self.files = files
+        self.slots = slots
+        self.modules = Modules(files)
+        self.given: dict[tuple[str, str, str], set[Ref]] = defaultdict(set)
+        self.attributes: dict[At, dict[str, list[tuple[str, Bind]]]] = defaultdict(lambda: defaultdict(list))
+        self.subclasses: dict[At, list[At]] = defaultdict(list)
+        self._names: dict[tuple[str, str, str], Refs] = {}
+        self._paths: dict[tuple[str, str, str], Refs] = {}
+        self._binds: dict[At, dict[str, list[Bind]]] = {}
+        self._imports: dict[At, dict[str, Import]] = {}
+        self._stars: dict[At, list[Import]] = {}
+        self._busy: set[tuple[str, str, str]] = set()
+        self._steps: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._bases: dict[At, tuple[tuple[At, ...], tuple[str, ...]]] = {}
+        self._index()
+
+    def _index(self) -> None:
+        for path, file in self.files.items():
+            for qual, scope in file.scopes.items():
+                owner = self.owner(path, qual)
+                if owner is None or not scope.params:
+                    continue
+                me = f"{scope.params[0].name}."
+                for bind in scope.binds:
+                    if bind.target.startswith(me) and bind.target.count(".") == 1:
+                        self.attributes[owner][bind.target[len(me) :]].append((qual, bind))
+
+    def forget(self) -> None:
+        """Drops remembered answers, after slots or given arguments grew."""
+        self._names.clear()
+        self._paths.clear()
+
+    def scope(self, at: At) -> Scope:
+        """The scope at a place."""
+        return self.files[at[0]].scopes[at[1]]
+
+    def owner(self, path: str, qual: str) -> At | None:
+        """The class whose method a function is, None for other functions."""
+        scopes = self.files[path].scopes
+        scope = scopes[qual]
+        if scope.kind == "function" and scope.parent and scopes[scope.parent].kind == "class":
+            return (path, scope.parent)
+        return None
+
+    def bases(self, at: At) -> tuple[tuple[At, ...], tuple[str, ...]]:
+        """A class's base classes: those that were scanned, and the dotted names of those outside (all levels)."""
+        if at in self._bases:
+            return self._bases[at]
+        self._bases[at] = ((), ())
+        inside: list[At] = []
+        outside: list[str] = []
+        scope = self.scope(at)
+        for base in scope.bases:
+            if base[0] == "m":
+                outside.append(f"metaclass:{base[1]}")
+                continue
+            refs = self.value((at[0], scope.parent), base)
+            for ref in refs:
+                if ref.kind == "class":
+                    parent = (ref.key[0], ref.key[1])
+                    inside.append(parent)
+                    more = self.bases(parent)
+                    inside.extend(more[0])
+                    outside.extend(more[1])
+                elif ref.kind == "ext":
+                    outside.append(ref.key[0])
+            if not refs and base[0] in {"p", "c"}:
+                outside.append(str(base[1]))
+        self._bases[at] = (tuple(dict.fromkeys(inside)), tuple(dict.fromkeys(outside)))
+        for parent in self._bases[at][0]:
+            self.subclasses[parent].append(at)
+        return self._bases[at]
+
+    def resolve(self, at: At, text: str) -> Refs:
+        """What a path means in a scope."""
+        key = (at[0], at[1], text)
+        found = self._paths.get(key)
+        if found is None:
+            if key in self._busy:
+                return ()
+            self._busy.add(key)
+            try:
+                found = self._resolve(at, text)
+            finally:
+                self._busy.discard(key)
+            self._paths[key] = found
+        return found
+
+    def _resolve(self, at: At, text: str) -> Refs:
+        if "." not in text and "[" not in text and "(" not in text:
+            return self.name(at, text)
+        state = self._state(at, text)
+        if state is not None:
+            return state
+        root, steps = self._split(text)
+        refs = self.name(at, root)
+        return self._follow(refs, steps)
+
+    def _state(self, at: At, text: str) -> Refs | None:
+        for pattern, owner in ((APP_STATE, "app.state"), (APP_ITEM, "app[]"), (BOT_DATA, "app[]")):
+            found = pattern.match(text)
+            if found:
+                slot = next((key for key in self._state_keys(at[0], owner, found[1]) if key in self.slots), None)
+                if slot is None:
+                    holders = self.attributes.get(("", owner), {}).get(found[1], [])
+                    refs = [ref for qual, bind in holders[:4] for ref in self.value(_place(qual), bind.value)]
+                    return self._follow(tuple(refs), tuple(STEPS.findall(text[found.end() :]))) if refs else None
+                return self._follow((Ref("slot", slot),), tuple(STEPS.findall(text[found.end() :])))
+        return None
+
+    def _state_keys(self, path: str, owner: str, name: str) -> Iterable[Key]:
+        folder = path
+        while folder:
+            folder = folder.rpartition("/")[0]
+            yield (folder, owner, name)
+        yield ("", owner, name)
+
+    def _split(self, text: str) -> tuple[str, tuple[str, ...]]:
+        found = self._steps.get(text)
+        if found is None:
+            cut = min((at for at in (text.find("."), text.find("["), text.find("(")) if at >= 0), default=len(text))
+            found = self._steps[text] = (text[:cut], tuple(STEPS.findall(text[cut:])))
+        return found
+
+    def _follow(self, refs: Refs, steps: tuple[str, ...]) -> Refs:
+        at = 0
+        while at < len(steps) and refs:
+            step = steps[at]
+            if step[0] == "." and at + 1 < len(steps) and steps[at + 1] == "()":
+                method = self._method(refs, step[1:])
+                if method is not None:
+                    refs, at = method, at + 2
+                    continue
+            refs = _few(each for ref in refs for each in self._step(ref, step))
+            at += 1
+        return refs
+
+    def _method(self, refs: Refs, name: str) -> Refs | None:
+        """What a container's own method gives; None when no container is meant."""
+        if not any(ref.kind in {"slot", "copy", "items"} for ref in refs):
+            return None
+        found: list[Ref] = []
+        for ref in refs:
+            if ref.kind not in {"slot", "copy"}:
+                continue
+            if name in ONE:
+                found.append(Ref("slot", ref.key, ref.depth + 1))
+            elif name == "items":
+                found.append(Ref("items", ref.key, ref.depth))
+            elif name in SAME:
+                found.append(Ref("copy", ref.key, ref.depth))
+            else:
+                found.extend(each for got in self._step(ref, f".{name}") for each in self._step(got, "()"))
+        return _few(found)
+
+    def _step(self, ref: Ref, step: str) -> Refs:
+        if step == "()":
+            return self.called(ref)
+        if step[0] == "[":
+            if ref.kind in {"slot", "copy"}:
+                return (Ref("slot", ref.key, ref.depth + 1),)
+            return ()
+        name = step[1:]
+        if ref.kind in {"class", "inst"}:
+            return self.attribute((ref.key[0], ref.key[1]), name)
+        if ref.kind == "mod":
+            return self._of_module(ref.key[0], name)
+        if ref.kind == "ext":
+            return (Ref("ext", (f"{ref.key[0]}.{name}",)),)
+        if ref.kind in {"slot", "copy"}:
+            return self._of_record(ref, name)
+        return ()
+
+    def _of_record(self, ref: Ref, name: str) -> Refs:
+        slot = self.slots.get((ref.key[0], ref.key[1], ref.key[2]))
+        found: list[Ref] = []
+        if slot is not None:
+            for record in slot.records if ref.depth else slot.own:
+                refs = self.attribute(record, name)
+                found.extend(each for each in refs if each.kind in {"func", "slot"})
+        if ref.depth == 0:
+            return _few(found)
+        return _few([Ref("slot", ref.key, ref.depth + 1), *found])
+
+    def _of_module(self, module: str, name: str) -> Refs:
+        child = self.modules.child(module, name)
+        if not module.endswith("/"):
+            refs = self.name((module, ""), name)
+            if refs:
+                return refs
+        return (Ref("mod", (child,)),) if child is not None else ()
+
+    def attribute(self, owner: At, name: str, depth: int = 0) -> Refs:
+        """What `instance.name` (or `Class.name`) means, base classes included."""
+        if owner not in self._known() or depth > 8:
+            return ()
+        key = (owner[0], owner[1], name)
+        if key in self.slots:
+            return (Ref("slot", key),)
+        inner = f"{owner[1]}.{name}"
+        scopes = self.files[owner[0]].scopes
+        if inner in scopes:
+            scope = scopes[inner]
+            if any(each.path.endswith(("property", "getter")) for each in scope.decorators):
+                return self.called(Ref("func", (owner[0], inner)))
+            return (Ref("class" if scope.kind == "class" else "func", (owner[0], inner)),)
+        found: list[Ref] = []
+        for qual, bind in self.attributes.get(owner, {}).get(name, ())[:4]:
+            found.extend(self.bound((owner[0], qual), bind))
+        if not found:
+            for bind in self._bound(owner).get(name, ()):
+                found.extend(self.bound(owner, bind))
+        if not found:
+            for base in self.bases(owner)[0]:
+                refs = self.attribute(base, name, depth + 1)
+                if refs:
+                    return refs
+        return _few(found)
+
+    def _known(self) -> _Places:
+        return _Places(self.files)
+
+    def called(self, ref: Ref) -> Refs:
+        """What calling something gives."""
+        if ref.kind == "class":
+            return (Ref("inst", ref.key),)
+        if ref.kind == "ext":
+            return (Ref("ext", (f"{ref.key[0]}()",)),) if not ref.key[0].endswith("()") else (ref,)
+        if ref.kind != "func":
+            return ()
+        key = (ref.key[0], ref.key[1], "()")
+        found = self._names.get(key)
+        if found is None:
+            if key in self._busy:
+                return ()
+            self._busy.add(key)
+            try:
+                found = self._returned((ref.key[0], ref.key[1]))
+            finally:
+                self._busy.discard(key)
+            self._names[key] = found
+        return found
+
+    def _returned(self, at: At) -> Refs:
+        scope = self.scope(at)
+        found = [each for value, _ in scope.returns[:6] for each in self.value(at, value)]
+        if not found and scope.returns_annotation:
+            found = list(self.annotated((at[0], scope.parent), scope.returns_annotation))
+        return _few(found)
+
+    def annotated(self, at: At, annotation: str) -> Refs:
+        """Instances of the classes that an annotation names at its outside."""
+        found = []
+        for name in classes_in(annotation):
+            for ref in self.resolve(at, name):
+                if ref.kind == "class":
+                    found.append(Ref("inst", ref.key))
+                elif ref.kind == "ext" and not ref.key[0].startswith("builtins."):
+                    found.append(Ref("ext", (f"{ref.key[0]}()",)))
+                elif ref.kind == "inst":
+                    found.append(ref)
+        return _few(found)
+
+    def held(self, at: At, annotation: str) -> list[At]:
+        """The scanned classes of what a container's annotation says it holds."""
+        element = element_of(annotation)
+        return (
+            [(ref.key[0], ref.key[1]) for ref in self.annotated(at, element) if ref.kind == "inst"] if element else []
+        )
+
+    def name(self, at: At, name: str) -> Refs:
+        """What a bare name means in a scope."""
+        key = (at[0], at[1], name)
+        found = self._names.get(key)
+        if found is None:
+            if key in self._busy:
+                return ()
+            self._busy.add(key)
+            try:
+                found = self._name(at, name)
+            finally:
+                self._busy.discard(key)
+            self._names[key] = found
+        return found
+
+    def _name(self, at: At, name: str) -> Refs:
+        path, qual = at
+        scopes = self.files[path].scopes
+        first = True
+        while True:
+            scope = scopes[qual]
+            shared = scope.shared.get(name)
+            if shared == "global":
+                qual = ""
+            elif shared != "nonlocal" and (first or scope.kind != "class"):
+                refs = self._in_scope((path, qual), scope, name)
+                if refs is not None:
+                    return refs
+                if qual == "":
+                    break
+                qual = scope.parent
+            elif qual == "":
+                break
+            else:
+                qual = scope.parent
+            first = False
+        for star in self._star((path, "")):
+            module = self.modules.of(path, star)
+            if module is not None and not module.endswith("/") and module != path:
+                refs = self.name((module, ""), name)
+                if refs and refs[0].kind != "ext":
+                    return refs
+        return (Ref("ext", (f"builtins.{name}",)),) if name in _BUILTINS else ()
+
+    def _in_scope(self, at: At, scope: Scope, name: str) -> Refs | None:
+        """The meaning that a scope itself gives a name; None when it does not bind it."""
+        key = (at[0], at[1], name)
+        if key in self.slots:
+            return (Ref("slot", key),)
+        inner = f"{at[1]}.{name}" if at[1] else name
+        child = self.files[at[0]].scopes.get(inner)
+        if child is not None:
+            return (Ref("class" if child.kind == "class" else "func", (at[0], inner)),)
+        param = self._param(at, scope, name)
+        binds = self._bound(at).get(name)
+        if binds is not None:
+            found = [each for bind in binds[:4] for each in self.bound(at, bind)]
+            return _few([*found, *(param or ())])
+        if param is not None:
+            return param
+        found_import = self._import_of(at).get(name)
+        return self.imported(at[0], found_import) if found_import is not None else None
+
+    def bound(self, at: At, bind: Bind) -> Refs:
+        """What a binding makes of its target."""
+        refs = self.value(at, bind.value)
+        if not refs and bind.annotation:
+            return self.annotated(at, bind.annotation)
+        return refs
+
+    def _param(self, at: At, scope: Scope, name: str) -> Refs | None:
+        for position, param in enumerate(scope.params):
+            if param.name.lstrip("*") != name:
+                continue
+            owner = self.owner(*at)
+            if position == 0 and owner is not None and not _static(scope):
+                return (Ref("inst", owner),)
+            outer = (at[0], scope.parent)
+            found = list(self.given.get((at[0], at[1], name), ()))
+            if param.annotation:
+                found.extend(self.annotated(outer, param.annotation))
+                found.extend(self._depends(outer, param.annotation))
+            if param.default is not None and not found:
+                found.extend(self._default(outer, param.default))
+            return _few(found)
+        return None
+
+    def _default(self, at: At, default: Val) -> Refs:
+        if default[0] == "c" and default[1].rsplit(".", 1)[-1] in {"Depends", "Security", "Provide"} and default[2]:
+            return _few(each for ref in self.value(at, default[2][0]) for each in self.called(ref))
+        return self.value(at, default)
+
+    def _depends(self, at: At, annotation: str) -> Refs:
+        found = re.search(r"\b(?:Depends|Security)\((\w[\w.]*)\)", annotation)
+        if not found:
+            return ()
+        return _few(each for ref in self.resolve(at, found[1]) for each in self.called(ref))
+
+    def imported(self, path: str, found: Import) -> Refs:
+        """What an import binds."""
+        module = self.modules.of(path, found)
+        if module is None:
+            dotted = f"{found.module}.{found.attribute}" if found.attribute else found.module
+            return (Ref("ext", (dotted,)),) if not found.level else ()
+        if not found.attribute:
+            return (Ref("mod", (module,)),)
+        if module == path:
+            child = self.modules.child(module, found.attribute)
+            return (Ref("mod", (child,)),) if child is not None else ()
+        return self._of_module(module, found.attribute)
+
+    def value(self, at: At, value: Val) -> Refs:
+        """What a value may mean."""
+        kind = value[0]
+        if kind == "p":
+            return self.resolve(at, value[1])
+        if kind == "c":
+            return self.resolve(at, f"{value[1]}()")
+        if kind == "d":
+            found = [
+                Ref("copy", r.key, r.depth) for r in self.resolve(at, value[1]) if r.kind in {"slot", "copy", "items"}
+            ]
+            return _few(found)
+        if kind == "e":
+            return self._element(self.resolve(at, value[1]), value[2])
+        if kind == "u":
+            return _few(each for one in value[1] for each in self.value(at, one))
+        return ()
+
+    def _element(self, refs: Refs, part: int) -> Refs:
+        found: list[Ref] = []
+        for ref in refs:
+            if ref.kind in {"slot", "copy"}:
+                found.append(Ref("slot", ref.key, ref.depth + 1))
+            elif ref.kind == "items" and part == 1:
+                found.append(Ref("slot", ref.key, ref.depth + 1))
+        return _few(found)
+
+    def _bound(self, at: At) -> dict[str, list[Bind]]:
+        found = self._binds.get(at)
+        if found is None:
+            found = {}
+            scope = self.scope(at)
+            for bind in scope.binds:
+                if bind.target not in scope.shared:
+                    found.setdefault(bind.target, []).append(bind)
+            self._binds[at] = found
+        return found
+
+    def _import_of(self, at: At) -> dict[str, Import]:
+        found = self._imports.get(at)
+        if found is None:
+            found = {each.local: each for each in self.scope(at).imports if each.local and each.local != "*"}
+            self._imports[at] = found
+        return found
+
+    def _star(self, at: At) -> list[Import]:
+        found = self._stars.get(at)
+        if found is None:
+            found = self._stars[at] = [each for each in self.scope(at).imports if each.local == "*"]
+        return found
+
+
+class _Places:
+    def __init__(self, files: dict[str, Summary]) -> None:
+        self.files = files
+
+    def __contains__(self, at: At) -> bool:
+        return at[0] in self.files and at[1] in self.files[at[0]].scopes
+
+
+def _place(qual: str) -> At:
+    path, _, inner = qual.partition("\0")
+    return (path, inner)
+
+
+def _static(scope: Scope) -> bool:
+    return any(each.path == "staticmethod" for each in scope.decorators)
+
+
+def _few(refs: Iterable[Ref]) -> Refs:
+    found: dict[Ref, None] = {}
+    for ref in refs:
+        if ref.depth <= 6:
+            found[ref] = None
+        if len(found) >= MOST_REFS:
+            break
+    return tuple(found)

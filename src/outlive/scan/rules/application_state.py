@@ -1,0 +1,53 @@
+"""application-state: a container kept on the application object: `app.state.x`, `app["x"]`, `app.config["X"]`.
+
+app.state.carts = {}
+
+@app.post("/carts")
+async def create(request: Request):
+    request.app.state.carts[cart_id] = await request.json()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from outlive.scan.resolve import APP_ITEM, APP_STATE, BOT_DATA
+from outlive.scan.slots import At, Slot, Sources
+from outlive.scan.summary import Bind, Scope
+
+NAME = "application-state"
+
+
+def find(sources: Sources) -> Iterator[Slot]:
+    """Containers assigned to an application object; other objects kept there are noted for the resolver."""
+    for path, file in sources.files.items():
+        for qual, scope in file.scopes.items():
+            for bind in _assigned(scope):
+                yield from _state(sources, (path, qual), bind)
+
+
+def _assigned(scope: Scope) -> Iterator[Bind]:
+    yield from (bind for bind in scope.binds if "." in bind.target)
+    for op in scope.ops:
+        if op.how == "set item" and op.key[0] in {"l", "p"} and str(op.key[-1]).isidentifier():
+            yield Bind(f"{op.path}['{op.key[-1]}']", op.value, op.line, op.line)
+
+
+def _state(sources: Sources, at: At, bind: Bind) -> Iterator[Slot]:
+    for pattern, owner in ((APP_STATE, "app.state"), (APP_ITEM, "app[]"), (BOT_DATA, "app[]")):
+        found = pattern.fullmatch(bind.target)
+        if not found:
+            continue
+        service = sources.service.get(at[0], "")
+        kind = sources.container(at, bind)
+        if not kind:
+            holders = sources.resolver.attributes[("", owner)][found[1]]
+            holders.append((f"{at[0]}\0{at[1]}", bind))
+            return
+        symbol = f"app.state.{found[1]}" if owner == "app.state" else f'app["{found[1]}"]'
+        slot = Slot(
+            (service, owner, found[1]), at[0], bind.line, bind.end, symbol, "state", NAME, kind, bind.annotation
+        )
+        slot.values.append((at, bind.value))
+        yield slot
+        return

@@ -1,0 +1,223 @@
+"""What the code does with each candidate: reads, writes, at which depth, and what is put in."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from outlive.scan.resolve import At, Ref, Resolver
+from outlive.scan.slots import Key
+from outlive.scan.summary import OTHER, Bind, Call, Op, Scope, Summary, Val
+
+MUTATORS = frozenset(
+    {
+        "append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "add", "discard", "update", "setdefault",
+        "popitem", "appendleft", "popleft", "extendleft", "rotate", "subtract", "move_to_end", "difference_update",
+        "intersection_update", "symmetric_difference_update", "__setitem__", "__delitem__", "frombytes", "set", "reset", "push",
+    }
+)  # fmt: skip
+INSERTS = frozenset(
+    {
+        "append",
+        "insert",
+        "add",
+        "setdefault",
+        "appendleft",
+        "set item",
+        "update",
+        "extend",
+        "__setitem__",
+        "replace all",
+        "rebind",
+        "set",
+    }
+)
+REMOVES = frozenset({"remove", "pop", "clear", "discard", "popitem", "popleft", "delete item", "__delitem__"})
+VALUE_AT = {"insert": 1, "setdefault": 1, "__setitem__": 1}
+READ_METHODS = frozenset(
+    {
+        "get",
+        "items",
+        "values",
+        "keys",
+        "copy",
+        "index",
+        "count",
+        "most_common",
+        "elements",
+        "__contains__",
+        "__getitem__",
+    }
+)
+ORDERED = frozenset({"sorted", "sort", "min", "max", "nlargest", "nsmallest"})
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use of a slot. `depth` 0 is the container itself, deeper is what it holds; `field` what is touched there."""
+
+    at: At
+    line: int
+    how: str
+    write: bool
+    depth: int
+    key: Val = OTHER
+    value: Val = OTHER
+    field: str = ""
+    looping: bool = False
+    operator: str = ""
+
+
+def collect(files: dict[str, Summary], resolver: Resolver) -> dict[Key, list[Use]]:
+    """All uses of all slots, in order of file and line."""
+    collector = _Collector(resolver)
+    for path, file in files.items():
+        for qual, scope in file.scopes.items():
+            collector.scope((path, qual), scope)
+    for uses in collector.uses.values():
+        uses.sort(key=lambda each: (each.at[0], each.line))
+    return collector.uses
+
+
+class _Collector:
+    def __init__(self, resolver: Resolver) -> None:
+        self.resolver = resolver
+        self.slots = resolver.slots
+        self.uses: dict[Key, list[Use]] = defaultdict(list)
+        self._roots: dict[tuple[At, str], bool] = {}
+
+    def scope(self, at: At, scope: Scope) -> None:
+        for op in scope.ops:
+            self._op(at, op)
+        for call in scope.calls:
+            self._call(at, call)
+        for bind in scope.binds:
+            self._bind(at, scope, bind)
+        for value, line in scope.returns:
+            self._value(at, value, line, "return")
+
+    def _refs(self, at: At, path: str) -> tuple[Ref, ...]:
+        return tuple(ref for ref in self.resolver.resolve(at, path) if ref.kind in {"slot", "copy", "items"})
+
+    def _add(self, ref: Ref, use: Use) -> None:
+        self.uses[(ref.key[0], ref.key[1], ref.key[2])].append(use)
+
+    def _op(self, at: At, op: Op) -> None:
+        if op.how == "compare":
+            self._compare(at, op)
+            return
+        write = op.how in {"set item", "delete item", "augment item", "replace all", "augment", "set attribute"}
+        path, inner = op.path, ""
+        refs = self._refs(at, path)
+        for ref in refs:
+            if ref.kind != "slot" and not (ref.kind == "copy" and ref.depth):
+                if not write:
+                    self._add(ref, Use(at, op.line, op.how, False, ref.depth))
+                continue
+            if op.how in {"augment", "set attribute"} and ref.depth:
+                inner = _last(path)
+            how = op.how if op.how != "use" else "get item" if ref.depth else "read"
+            key = op.key[2] if op.key[0] == "l" and op.key[1] == "str" and ref.depth else ""
+            self._add(ref, Use(at, op.line, how, write, ref.depth, op.key, op.value, inner or key, op.looping))
+
+    def _compare(self, at: At, op: Op) -> None:
+        field = _last(op.path)
+        for ref in self._refs(at, op.path):
+            if ref.kind == "slot" and ref.depth >= 2 and field:
+                self._add(ref, Use(at, op.line, "compare", False, ref.depth, field=field, operator=str(op.key[2])))
+            elif ref.kind == "slot":
+                self._add(ref, Use(at, op.line, "read", False, ref.depth))
+
+    def _call(self, at: At, call: Call) -> None:
+        base, _, name = call.path.rpartition(".")
+        if base and (name in MUTATORS or name in READ_METHODS):
+            for ref in self._refs(at, base):
+                if ref.kind == "slot":
+                    self._method(at, call, ref, name)
+                elif name not in MUTATORS:
+                    self._add(ref, Use(at, call.line, name, False, ref.depth))
+        if (name or call.path) in ORDERED:
+            self._sorted(at, call, base)
+        if call.path in {"heappush", "heapq.heappush", "insort", "bisect.insort"} and call.args:
+            for ref in self._refs(at, call.args[0][1] if call.args[0][0] == "p" else ""):
+                value = call.args[1] if len(call.args) > 1 else OTHER
+                self._add(ref, Use(at, call.line, "append", True, ref.depth, value=value))
+
+    def _method(self, at: At, call: Call, ref: Ref, name: str) -> None:
+        slot = self.slots.get((ref.key[0], ref.key[1], ref.key[2]))
+        if slot is not None and slot.container in _PLAIN:
+            return
+        write = name in MUTATORS
+        if name == "set" and (slot is None or slot.container != "ContextVar"):
+            return
+        if name in {"reset", "push"}:
+            return
+        position = VALUE_AT.get(name, 0)
+        value = call.args[position] if len(call.args) > position else OTHER
+        key = call.args[0] if name in {"setdefault", "pop", "get", "__setitem__"} and call.args else OTHER
+        if name == "update" and not call.args and call.kwargs:
+            value = ("k", "dict", len(call.kwargs), (), tuple((each, inner, call.line) for each, inner in call.kwargs))
+        field = _last(call.path.rpartition(".")[0]) if ref.depth else ""
+        self._add(ref, Use(at, call.line, name, write, ref.depth, key, value, field, call.looping))
+
+    def _sorted(self, at: At, call: Call, base: str) -> None:
+        order = next((value[2] for key, value in call.kwargs if key == "order"), "")
+        source = base if call.path.endswith(".sort") else ""
+        if not source and call.args:
+            first = call.args[0]
+            source = first[1] if first[0] in {"p", "d"} else f"{first[1]}()" if first[0] == "c" else ""
+        if not source:
+            return
+        for ref in self._refs(at, source):
+            for field in order.split(","):
+                if field:
+                    operator = "desc" if field.startswith("-") else "asc"
+                    name = field.lstrip("-")
+                    self._add(ref, Use(at, call.line, "sort by", False, ref.depth, field=name, operator=operator))
+
+    def _bind(self, at: At, scope: Scope, bind: Bind) -> None:
+        self._value(at, bind.value, bind.line, "read")
+        target = bind.target
+        if "." not in target:
+            if scope.shared.get(target):
+                for ref in self._refs(at, target):
+                    if ref.kind == "slot" and ref.depth == 0:
+                        self._add(ref, Use(at, bind.line, "rebind", True, 0, value=bind.value))
+            return
+        for ref in self._refs(at, target):
+            if ref.kind != "slot":
+                continue
+            if ref.depth:
+                field = _last(target)
+                self._add(ref, Use(at, bind.line, "change record", True, ref.depth, value=bind.value, field=field))
+            else:
+                self._add(ref, Use(at, bind.line, "rebind", True, 0, value=bind.value))
+
+    def _value(self, at: At, value: Val, line: int, how: str) -> None:
+        kind = value[0]
+        if kind in {"p", "d", "e"}:
+            for ref in self._refs(at, value[1]):
+                self._add(
+                    ref,
+                    Use(
+                        at,
+                        line,
+                        how if kind == "p" and not ref.depth else "get item" if ref.depth else how,
+                        False,
+                        ref.depth,
+                    ),
+                )
+        elif kind == "u":
+            for each in value[1]:
+                self._value(at, each, line, how)
+
+
+_PLAIN = frozenset({"int", "float", "str", "bool", "bytes", "datetime", "date", "Decimal"})
+
+
+def _last(path: str) -> str:
+    """The field that a path ends with, empty for an element."""
+    if path.endswith("']"):
+        return path[path.rindex("['") + 2 : -2]
+    tail = path.rpartition(".")[2]
+    return tail if tail.isidentifier() else ""
