@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,6 +50,7 @@ class Order:
     poll_s: float = 0.1
     limits: Limits = field(default_factory=Limits)
     connections_per_member: int = 16
+    detail: Mapping[str, Any] = field(default_factory=dict)  # more for the event log
 
     @property
     def name(self) -> str:
@@ -174,5 +176,6 @@ def _log_change(order: Order, changed: Changed) -> Step[None]:
         "forced": order.force,
         "override_pins": order.override_pins,
         "skipped": sorted(order.skip),
+        **order.detail,
     }
     yield from log_event(order.service, order.store, kind, order.actor, detail)

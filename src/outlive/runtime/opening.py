@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -43,7 +42,7 @@ INSERT INTO outlive.phase (service, store, phase, epoch, changed_at, changed_by,
 VALUES (%s, %s, %s, 1, now(), 'start', 'first declared') ON CONFLICT (service, store) DO NOTHING
 """
 _PHASES = """
-SELECT store, phase, seeded_at IS NOT NULL, pins_overridden, coalesce((backfill->>'done')::bool, false)
+SELECT store, phase, seeded_at IS NOT NULL, pins_overridden, coalesce((backfill->>'done')::bool, false), epoch
 FROM outlive.phase WHERE service = %s
 """
 _OTHERS = """
@@ -64,6 +63,7 @@ SKIPPED = frozenset({"unpinned", "way_back", "connection_budget"})
 def open_service(service: Service) -> None:
     """Everything between closed and open. Raises what keeps the service from serving."""
     service.watcher = Watcher(service)
+    service.from_image.load()
     find_database(service)
     _hold_files(service)
     service.resources.claim()
@@ -74,11 +74,13 @@ def open_service(service: Service) -> None:
     else:
         _open_without(service)
     service.watcher.following = False
-    _remember(service)
+    service.from_image.attend()
+    service.from_image.remember()
 
 
 def desired(service: Service, store: Any, row: Phase | None, overridden: bool = False) -> Phase:
-    """The phase that environment, row and declaration ask for."""
+    """The phase that environment, an order without PostgreSQL, row and declaration ask for."""
+    row = service.from_image.target(store.name) or row
     return flags.resolve(service.environment, store.name, row, store.default_phase, pins_overridden=overridden).phase
 
 
@@ -100,7 +102,7 @@ def find_database(service: Service) -> bool:
 
 
 def _needs_database(service: Service) -> bool:
-    past = _recollect(service)
+    past = service.from_image.phases()
     return any(desired(service, each, past.get(each.name)) != "legacy" for each in service.everything())
 
 
@@ -118,7 +120,7 @@ def _reachable(service: Service) -> bool:
 
 
 def _may_go_without(service: Service) -> bool:
-    past = _recollect(service)
+    past = service.from_image.phases()
     for store in service.stores.values():
         phase = desired(service, store, past.get(store.name))
         if phase not in ("legacy", "dual_write") or (phase == "dual_write" and not isinstance(store, JsonFileStore)):
@@ -126,31 +128,8 @@ def _may_go_without(service: Service) -> bool:
     return True
 
 
-# -- what this folder knows of the last run ------------------------------------------------------------------------
-
-
-def _memory(service: Service) -> Any:
-    return service.settings.home / "state" / f"{service.service}.json"
-
-
-def _recollect(service: Service) -> dict[str, Phase]:
-    try:
-        phases: dict[str, Phase] = json.loads(_memory(service).read_text())["phases"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return phases
-
-
-def _remember(service: Service) -> None:
-    phases = {each.name: each.phase for each in service.everything()}
-    if service.degraded is not None:
-        phases = {**phases, **_recollect(service)}
-    if any(phase != "legacy" for phase in phases.values()) or _memory(service).exists():
-        files.replace(_memory(service), json.dumps({"phases": phases, "at": time.time()}).encode())
-
-
 def _hold_files(service: Service) -> None:
-    past = _recollect(service)
+    past = service.from_image.phases()
     for store in service.stores.values():
         if isinstance(store, JsonFileStore):
             switching.hold_file(store, desired(service, store, past.get(store.name)))
@@ -224,7 +203,9 @@ def _open_with(service: Service) -> None:
     _drain(service)
     with service.database.connect() as conn:
         drive(member.bury(service), conn)
+        service.from_image.reconcile_at_start(conn)
         rows = {row[0]: row for row in conn.execute(_PHASES, (service.service,)).fetchall()}
+        service.from_image.heard({name: (row[1], row[5]) for name, row in rows.items()})
         for store in service.stores.values():
             _open_store(service, store, rows[store.name], conn)
         for name, counter in service.counters.items():
@@ -249,7 +230,7 @@ def _drain(service: Service, timeout_s: float = 120.0) -> None:
 
 
 def _open_store(service: Service, store: Store, row: Any, conn: psycopg.Connection[Any]) -> None:
-    _, phase, seeded, _, copied = row
+    _, phase, seeded, _, copied, _ = row
     if phase == "legacy":
         if isinstance(store, JsonFileStore):
             store.enter("legacy")
@@ -315,7 +296,7 @@ def walk_to(service: Service, store: Any, wanted: Phase, conn: psycopg.Connectio
 
 def _open_without(service: Service) -> None:
     """`legacy`, or files and journals until PostgreSQL is back. Raises FileStale where a file is too old for that."""
-    past = _recollect(service)
+    past = service.from_image.phases()
     for store in service.stores.values():
         before = past.get(store.name, "legacy")
         if isinstance(store, JsonFileStore):
@@ -330,6 +311,8 @@ def _open_without(service: Service) -> None:
         phase = desired(service, store, past.get(store.name))
         if phase == "dual_write":
             store.enter("dual_write")
+            if isinstance(store, JsonFileStore):
+                store.behind = service.clock.next()  # of what the file held nobody can say how old it is
     from outlive.commit.drivers import ThreadDriver
 
     if isinstance(service.driver, ThreadDriver):
@@ -397,7 +380,10 @@ def reconcile(service: Service) -> None:
     with service.database.connect() as conn:
         drive(member.bury(service), conn)
         for name, store in service.stores.items():
-            drive(_follow_pin(service, name, store.phase), conn)
+            if service.from_image.target(name) is None:
+                drive(_follow_pin(service, name, store.phase), conn)
+            if isinstance(store, JsonFileStore) and store.behind and store.phase == "dual_write":
+                switching.compare_with_table(service, store)
     service.degraded = None
 
 

@@ -31,6 +31,7 @@ from outlive.postgres.drive import Step
 from outlive.records import parse_key
 from outlive.records.versions import VersionClock
 from outlive.runtime import landing, member
+from outlive.runtime.from_image import FromImage
 from outlive.runtime.resources import Resources
 from outlive.settings import Settings
 from outlive.stores import tracking
@@ -78,6 +79,7 @@ class Service(Host):
         for store in self.stores.values():
             store.units = self.units
         self.landing = landing.Landing(self)
+        self.from_image = FromImage(self)
 
     # -- what it is --------------------------------------------------------------------------------------------
 
@@ -242,6 +244,7 @@ class Service(Host):
 
     def _forget(self) -> None:
         """Closed: stores are what they were declared as; their content stays where it is, in memory."""
+        self.from_image.leave()
         self._reset()
         for store in self.stores.values():
             store.kept.clear()

@@ -37,8 +37,11 @@ OPEN_UNITS_S = 30.0
 _SEEDED = "UPDATE outlive.phase SET seeded_at = coalesce(seeded_at, now()) WHERE service = %s AND store = %s"
 
 
-def switch(service: Service, store: Store, wanted: Phase, conn: psycopg.Connection[Any]) -> None:
-    """Take the store to `wanted`, neighbour by neighbour. Raises what a move raises; the store then stays before it."""
+def switch(service: Service, store: Store, wanted: Phase, conn: psycopg.Connection[Any] | None) -> None:
+    """Take the store to `wanted`, neighbour by neighbour. Raises what a move raises; the store then stays before it.
+
+    Back from dual_read all is in memory already, so that no connection is needed.
+    """
     for move in plan_walk(store.phase, wanted):
         _MOVES[move.current, move.wanted](service, store, conn)
         log.info("outlive: %s/%s is in phase %s", service.service, store.name, store.phase)
@@ -69,11 +72,32 @@ def _enter_dual_write(service: Service, store: Store, conn: psycopg.Connection[A
             store.fresh.update(positions)
             store.kept = {}
             store.enter("dual_write")
-            keys: list[Any] = service.watcher.first_keys(store, remembered)
-            return keys
+            return _first_keys(service, store, remembered)
 
     keys = service.at_home(go)
     service.watcher.start_backfill(store, keys, remembered)
+
+
+def _first_keys(service: Service, store: Store, remembered: Any) -> list[Any]:
+    keys: list[Any] = service.watcher.first_keys(store, remembered)
+    if isinstance(store, JsonFileStore):
+        store.behind = store.since
+    return keys
+
+
+def compare_with_table(service: Service, store: JsonFileStore) -> None:
+    """After a start from file and journal, what the table has and the file missed joins, as it does after `legacy`."""
+    settle(service)
+    service.watcher.resuming.add(store.name)
+
+    def go() -> list[Any]:
+        with service.units.lock:
+            store.fresh.update({key: kept.position for key, kept in store.kept.items()})
+            store.kept = {}
+            return _first_keys(service, store, None)
+
+    keys = service.at_home(go)
+    service.watcher.start_backfill(store, keys, None)
 
 
 def record_classes(store: Store) -> list[type]:

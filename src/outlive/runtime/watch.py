@@ -123,10 +123,21 @@ class Watcher:
             self.write_behind()
             self._scrub_if_due()
             self._arm()
-            if self.connected():
+            service = self.service
+            service.from_image.attend()
+            try:
+                there = self.connected()
+            except (psycopg.Error, OutliveError, OSError):
+                service.from_image.look(away=True)
+                raise
+            if there:
+                assert self.conn is not None
+                service.from_image.reconcile(self.conn)
                 self._reconcile()
                 self._follow()
                 self._tell()
+            service.from_image.look(away=not there)
+            service.from_image.remember()
 
     def _reconcile(self) -> None:
         if self.service.degraded is not None and not self.service.journal_units():
@@ -184,7 +195,8 @@ class Watcher:
         # The epoch first: a change between the two is then acknowledged by the next tick, never before its switch.
         epochs = self.conn.execute(_EPOCH, (service.service,)).fetchall()
         rows = {row[0]: row for row in self.conn.execute(_ROWS, (service.service,)).fetchall()}
-        in_place = True
+        service.from_image.heard({name: (row[1], row[2]) for name, row in rows.items()})
+        in_place = not service.from_image.standing
         for name, store in list(service.stores.items()):
             if name in rows:
                 wanted = self.wanted(store, rows[name])
@@ -199,6 +211,8 @@ class Watcher:
 
     def wanted(self, store: Store, row: Any) -> Phase:
         """The phase that this process shall be in."""
+        if self.service.from_image.target(store.name) is not None:
+            return store.phase  # until the row is where the operator wants it
         if self.following:
             phase: Phase = row[1]
             return phase
@@ -277,7 +291,7 @@ class Watcher:
                     pause_s=service.settings.backfill_pause_s,
                 )
                 if isinstance(store, JsonFileStore):
-                    store.dirty = True
+                    store.behind, store.dirty = 0, True
                 self.scrub()
                 switching.settle(service)
                 conn.execute(_BACKFILL, (Jsonb(done.facts()), service.service, store.name))
@@ -327,6 +341,7 @@ class Watcher:
         for name, store in list(service.stores.items()):
             store.stats["unlanded"] = counts.get(name, 0)
         drive(member.seen(service), self.conn)
+        service.from_image.count(self.conn)
         self._reported = time.monotonic()
 
     def _supersede(self) -> None:

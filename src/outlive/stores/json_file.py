@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from outlive.commit.unit import ABSENT, WHOLE, Change, Kept, Unit, tick
 from outlive.errors import FileMalformed, KeyTaken, MappingRetired, Unholdable
-from outlive.records import key_text, parse
+from outlive.records import key_name, key_text, parse
 from outlive.stores import files
 from outlive.stores.files import FileLock, Format, Stamp
 from outlive.stores.mapping import caller
@@ -110,6 +110,7 @@ class JsonFileStore(Store):
         self.stamp: Stamp | None = None
         self.read_once = False
         self.dirty = False
+        self.behind = 0  # a version: of the table's rows the file is known to hold only what came to it since
         self.in_file: dict[Key, bytes] = {}
         self._texts: dict[Key, tuple[bytes, Format, str]] = {}
         self.write_s = 0.0
@@ -362,11 +363,20 @@ class JsonFileStore(Store):
             if self.phase == "legacy":
                 files.replace(self.path, content)
             else:
-                files.write_with_sidecar(self.path, content, newest if upto is None else upto, self.phase)
+                files.write_with_sidecar(self.path, content, *self._claimed(newest if upto is None else upto))
             self.stamp = files.stamp_of(self.path)
             self.in_file = encoded
             self.written_at = time.monotonic()
             self.write_s = self.written_at - began
+
+    def _claimed(self, newest: int) -> tuple[int, Phase, dict[str, int]]:
+        """What the sidecar may say of the table's rows; while not all are known here, nothing new but key by key."""
+        if not self.behind:
+            return newest, self.phase, {}
+        old = files.Sidecar.read(self.path)
+        with self.units.lock:
+            came = {key_name(key): kept.version for key, kept in self.kept.items() if kept.version > self.behind}
+        return (0, self.phase, came) if old is None else (old.upto, self.phase, {**old.folded, **came})
 
     def write_is_due(self) -> bool:
         """Whether a file that is written behind may be written again: it takes a tenth of the time at most."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from outlive.cli import changing, session
+from outlive.cli import changing, from_image, session
 from outlive.cli.options import AsJson, DryRun, Force, Pins, Reason, Store, Wait
 from outlive.phases import control
 from outlive.phases.machine import DEFAULT_ROLLBACK, parse_phase
@@ -20,6 +20,10 @@ def command(
     force: Force = False,
     reason: Reason = "",
     override_pins: Pins = None,
+    image: Annotated[
+        bool, typer.Option("--from-image", help="Without PostgreSQL: what running members hold; needs --reason.")
+    ] = False,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take an earlier --from-image back.")] = False,
     dry_run: DryRun = False,
     wait: Wait = 120.0,
     json: AsJson = False,
@@ -28,8 +32,21 @@ def command(
 
     Images and files are filled from PostgreSQL before reads move back; --dry-run shows how long that took when it
     was measured. `legacy` with more than one live member needs --force: their images drift apart from then on.
+
+    With --from-image, and only while PostgreSQL is away, the members of this machine go back from `dual_read` (run it
+    where the service runs, with its OUTLIVE_HOME). The phase row follows when PostgreSQL is back.
     """
     session.require_reason(force, reason)
+    if withdraw and not image:
+        raise typer.BadParameter("--withdraw goes with --from-image")
+    if image:
+        if not dry_run and not reason.strip():
+            raise typer.BadParameter("--from-image needs --reason TEXT; it goes to the event log")
+        from_image.command(
+            session.read_settings(), store, to, reason=reason, force=force, dry_run=dry_run, withdraw=withdraw,
+            wait_s=wait, as_json=json,
+        )  # fmt: skip
+        return
     wanted = parse_phase(to, "--to")
     with session.opened() as opened:
         order = opened.order(opened.find(store), force=force, reason=reason, override_pins=override_pins, wait_s=wait)
