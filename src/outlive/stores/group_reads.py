@@ -40,12 +40,12 @@ class RowAsk(Ask):
         object.__setattr__(self, "key", key)
 
     @property
-    def statement(self) -> Any:  # type: ignore[override]
+    def statement(self) -> Any:
         """The statement for this key alone."""
         return self.compiler.rows_of([self.key]).text
 
     @property
-    def values(self) -> Sequence[Any]:  # type: ignore[override]
+    def values(self) -> Sequence[Any]:
         """Its parameters."""
         return self.compiler.rows_of([self.key]).values
 

@@ -28,6 +28,8 @@ PIECE = 500  # a few milliseconds
 FEW = 500  # proposals that are cheap enough, so that no better index is learned
 LEARNED = 8  # indexes that a store may learn
 ASKED = 3  # queries of a shape before its index is learned
+JSON_BYTES = 64 * 2**20  # encoded records that a store keeps
+FORMS = 4  # encoders whose texts it keeps
 UNUSED = 2_000  # queries to others after which a learned index is dropped
 
 
@@ -57,8 +59,7 @@ class Views:
         """Everything may have changed."""
         self.indexes.clear()
         self.stale.clear()
-        self.json.clear()
-        self.json_bytes = 0
+        self._forget_json()
 
     @property
     def usable(self) -> bool:
@@ -120,6 +121,33 @@ class Views:
                 placed.append((position, number, key, record))
         placed.sort(key=lambda each: each[:2])
         return [(key, record) for _, _, key, record in placed]
+
+    # -- JSON --------------------------------------------------------------------------------------------------
+
+    def texts(self, items: Iterable[tuple[Key, Any]], encode: Callable[[Any], bytes], form: Any) -> list[bytes]:
+        """Each record's JSON, encoded anew only where it has changed; `form` tells encoders apart."""
+        if not self.usable:
+            return [encode(record) for _, record in items]
+        with self.store.units.lock:
+            if form not in self.json and len(self.json) >= FORMS:
+                self._forget_json()
+            known = self.json.setdefault(form, {})
+            return [known.get(key) or self._text(known, key, record, encode) for key, record in items]
+
+    def _text(self, known: dict[Key, bytes], key: Key, record: Any, encode: Callable[[Any], bytes]) -> bytes:
+        text = encode(record)
+        if key not in self.store.unsettled and self.store.image_get(key) is record:  # else it may change unnoticed
+            if self.json_bytes + len(text) > JSON_BYTES:
+                for texts in self.json.values():
+                    texts.clear()
+                self.json_bytes = 0
+            known[key] = text
+            self.json_bytes += len(text)
+        return text
+
+    def _forget_json(self) -> None:
+        self.json.clear()
+        self.json_bytes = 0
 
     # -- upkeep ------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,166 @@
+"""A query's answer as JSON text that PostgreSQL makes, equal to the byte to what Python would make of the records.
+
+Only what is certain is made there: fields of plain types whose column alone gives the record back. The statement
+counts its records and those whose text is certain; where they differ, or where an odd row may match, its answer is
+not used.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import json
+import typing
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, LiteralString
+
+import sqlalchemy as sa
+from psycopg import sql
+
+from outlive.query.compile import ORDERED, Compiler
+from outlive.query.language import Query
+from outlive.query.pieces import Piece, build, joined
+
+UNSET = "$unset"  # which fields of a Pydantic model were given; says nothing of its JSON
+
+_MOMENT: LiteralString = (
+    "'\"' || to_char({0}, 'YYYY-MM-DD\"T\"HH24:MI:SS')"
+    " || CASE WHEN mod(extract(microseconds FROM {0})::bigint, 1000000) = 0 THEN '' ELSE to_char({0}, '.US') END"
+)
+_TEXTS: dict[tuple[str, Any], LiteralString] = {
+    ("text", str): "to_json({0})::text",
+    ("bigint", int): "{0}::text",
+    ("boolean", bool): "{0}::text",
+    ("double precision", float): (
+        "CASE WHEN {0} = 0 OR (abs({0}) >= 1e-4 AND abs({0}) < 1e15)"
+        " THEN {0}::text || CASE WHEN {0} = trunc({0}) THEN '.0' ELSE '' END END"
+    ),
+    ("date", dt.date): "CASE WHEN isfinite({0}) THEN '\"' || to_char({0}, 'YYYY-MM-DD') || '\"' END",
+    ("timestamp", dt.datetime): "CASE WHEN isfinite({0}) THEN " + _MOMENT + " || '\"' END",
+    ("uuid", uuid.UUID): "'\"' || {0}::text || '\"'",
+    ("jsonb", list): (
+        "CASE WHEN jsonb_typeof({0}) = 'array' AND NOT jsonb_path_exists({0}, '$[*] ? (@.type() <> \"string\")') THEN"
+        " (SELECT '[' || coalesce(string_agg(to_json(e.x)::text, ',' ORDER BY e.n), '') || ']'"
+        " FROM jsonb_array_elements_text({0}) WITH ORDINALITY AS e(x, n)) END"
+    ),
+}
+_DECIMAL: LiteralString = (
+    "CASE WHEN {0} <> 'NaN' AND abs({0}) < 1e30 AND (abs({0}) >= 0.000001 OR scale({0}) <= 6)"
+    " THEN '\"' || {0}::text || '\"' END"
+)
+_INSTANT: LiteralString = "CASE WHEN isfinite({0}) THEN " + _MOMENT.replace("{0}", "({0} AT TIME ZONE 'UTC')")
+
+
+@dataclass(frozen=True)
+class JsonForm:
+    """How an encoder writes records: each field's name in JSON, in order, what stands for UTC, and Decimals as text."""
+
+    names: Mapping[str, str]
+    utc: str
+    decimals: bool
+
+
+def compile_json(at: Compiler, query: Query, form: JsonForm) -> Piece | None:
+    """The statement, or None where PostgreSQL cannot make the text: then fetch the records and encode them.
+
+    Its one row: how many records, how many texts, the texts joined by commas, whether an odd row may match.
+    """
+    record = _record(at, form)
+    conditions = [at.condition(each) for each in query.filters]
+    sortable = all(at.column(each.field).kind in ORDERED for each in query.order)
+    if record is None or not sortable or not all(each.exact for each in conditions):
+        return None
+    strange = at.is_odd(query.fields)
+    order = joined_order([*(at.ordering(each) for each in query.order), at.insertion])
+    limit = build("") if query.limit is None else build(" LIMIT {}::bigint", min(query.limit, 2**62))
+    page = build(
+        "SELECT {} AS j FROM {} WHERE {} ORDER BY {}{} OFFSET {}::bigint",
+        record, at.relation, at.decided(query.filters, strange), order, limit, min(query.offset, 2**62),
+    )  # fmt: skip
+    return build(
+        "SELECT count(*), count(j), coalesce(string_agg(j, ',' ORDER BY n), ''), EXISTS ({})"
+        " FROM (SELECT j, row_number() OVER () AS n FROM ({}) AS page) AS numbered",
+        at.odd_rows(query.filters, strange),
+        page,
+    )
+
+
+def joined_order(parts: list[Piece]) -> Piece:
+    """An ORDER BY list."""
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = build("{}, {}", whole, part)
+    return whole
+
+
+def _record(at: Compiler, form: JsonForm) -> Piece | None:
+    """One record's text, NULL where it is not certain; None where the table never makes it certain."""
+    source: Any = at.source
+    if source.whole:
+        return None
+    key = source.key_column
+    stored = {column.field: column for column in (*source.columns, *([] if key is None else [key]))}
+    parts: list[Piece] = []
+    for field, name in form.names.items():
+        column = stored.get(field)
+        text = None if column is None else _text(source, column, form)
+        if text is None:
+            return None
+        opening = ("{" if not parts else ",") + json.dumps(name, ensure_ascii=False) + ":"
+        parts.append(build("{}::text || ({})", opening, text))
+    whole = joined(" || ", parts, "'{{'")
+    return build("CASE WHEN {} THEN {} || '}}' END", _certain(source, key), whole)
+
+
+def _certain(source: Any, key: Any) -> Piece:
+    """True for rows that have no more to say than their columns."""
+    if not source.has_extra:
+        return build("true")
+    return build("(outlive_extra IS NULL OR outlive_extra - {}::text = '{{}}'::jsonb)", UNSET)
+
+
+def _text(source: Any, column: Any, form: JsonForm) -> Piece | None:
+    """One field's JSON text."""
+    template = _template(column, source.record_type.fields[column.field], source.table.columns[column.name].type, form)
+    if template is None:
+        return None
+    text = _filled(template, sql.Identifier(column.name))
+    if not column.none_is_null:
+        return text  # NULL is a missing field, and makes the whole text NULL
+    return build("CASE WHEN {} IS NULL THEN 'null' ELSE {} END", sql.Identifier(column.name), text)
+
+
+def _filled(template: LiteralString, column: sql.Identifier) -> Piece:
+    """The template with every {0} filled by the column."""
+    pieces = template.split("{0}")
+    parts: list[sql.Composable] = []
+    for number, piece in enumerate(pieces):
+        parts += [column, sql.SQL(piece)] if number else [sql.SQL(piece)]
+    return Piece(sql.Composed(parts))
+
+
+def _template(column: Any, field: Any, kind: Any, form: JsonForm) -> LiteralString | None:
+    cast, base = column.converter.cast, field.base
+    if isinstance(kind, sa.REAL | sa.CHAR | sa.Enum) or (isinstance(kind, sa.Float) and (kind.precision or 53) <= 24):
+        return None
+    if cast == "timestamptz" and base is dt.datetime:
+        return _INSTANT + (" || 'Z\"' END" if form.utc == "Z" else " || '+00:00\"' END")
+    if cast == "numeric" and base is Decimal:
+        return _DECIMAL if form.decimals else None
+    return _TEXTS.get((cast, next(_plain(base), None)))
+
+
+def _plain(base: Any) -> Iterator[Any]:
+    """The plain type that a value of an annotation has in JSON."""
+    origin, args = typing.get_origin(base), typing.get_args(base)
+    if base in (list, str, int, float, bool, dt.date, dt.datetime, uuid.UUID):
+        yield base if base is not list else None
+    elif isinstance(base, type) and origin is None and issubclass(base, enum.Enum):
+        yield str if all(type(member.value) is str for member in base) else None
+    elif origin is typing.Literal:
+        yield str if all(type(value) is str for value in args) else None
+    elif origin is list and args == (str,):
+        yield list
