@@ -226,7 +226,7 @@ class Committer:
                 yield WriteFiles(files)
             except (OSError, OutliveError) as error:
                 units = self._refuse([u for u in units if u.files], _file_error(error), units)
-        durable = [unit for unit in units if unit.draws or any(True for _ in writes_of(unit))]
+        durable = [unit for unit in units if _waits(unit)]
         for unit in units:
             if unit not in durable:
                 self._finish(unit)
@@ -509,6 +509,11 @@ class Committer:
 def _applied(members: set[int]) -> Step[dict[int, int]]:
     rows = yield Ask("SELECT id, applied FROM outlive.member WHERE id = ANY(%s)", (sorted(members),))
     return {row[0]: row[1] for row in rows}
+
+
+def _waits(unit: Unit) -> bool:
+    """Whether the unit's outcome is PostgreSQL's: of its own writes, or of a unit that it goes with."""
+    return bool(unit.draws) or any(not d.settled for d in unit.depends) or any(True for _ in writes_of(unit))
 
 
 def _failed(unit: Unit) -> bool:

@@ -101,12 +101,15 @@ class Unit:
     """Changes in the order of their first touch. States: open, ended (encoded, on its way), settled."""
 
     __slots__ = (
-        "changes", "depends", "doomed", "draws", "ended", "files", "name", "opened_at", "parent", "settled", "ticket",
+        "changes", "depends", "doomed", "draws", "earlier", "ended", "files", "name", "opened_at", "parent", "settled",
+        "site", "ticket",
     )  # fmt: skip
 
-    def __init__(self, parent: Unit | None = None, name: str = "") -> None:
+    def __init__(self, parent: Unit | None = None, name: str = "", site: str = "") -> None:
         self.parent = parent
         self.name = name
+        self.site = site
+        self.earlier: tuple[Unit, ...] = ()  # what it had done when it was split; it stands and falls with that
         self.changes: dict[tuple[int, Key], Change] = {}
         self.draws: dict[Any, int] = {}
         self.files: set[Any] = set()
@@ -118,7 +121,17 @@ class Unit:
         self.ticket: Future[None] = Future()
 
     def __bool__(self) -> bool:
+        return self.holds or bool(self.earlier)
+
+    @property
+    def holds(self) -> bool:
+        """Whether it has changed anything itself."""
         return bool(self.changes or self.draws or self.files)
+
+    @property
+    def label(self) -> str:
+        """What it is called, and where it was begun if that is known."""
+        return " at ".join(part for part in (self.name or "a unit", self.site) if part)
 
     def root(self) -> Unit:
         """The outermost unit: the one that commits."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from contextvars import Token
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from outlive.commit.unit import Scope, Unit, current, current_unit
+from outlive.errors import OutliveError, Refused
 
 log = logging.getLogger("outlive")
 
@@ -31,9 +33,9 @@ class Units:
         self._before_end = before_end
         self._turns: dict[asyncio.AbstractEventLoop, Unit] = {}
 
-    def begin(self, name: str = "", parent: Unit | None = None) -> Unit:
+    def begin(self, name: str = "", parent: Unit | None = None, site: str = "") -> Unit:
         """A new open unit."""
-        unit = Unit(parent, name)
+        unit = Unit(parent, name, site)
         self.open.add(unit)
         return unit
 
@@ -67,7 +69,8 @@ class Units:
                 self.active = previous
             unit.ended = True
             self.open.discard(unit)
-            if not unit:
+            unit.depends.update(first for first in unit.earlier if not first.settled)
+            if not unit.holds and not unit.depends:
                 unit.settle()
             else:
                 self._submit(unit)
@@ -95,24 +98,41 @@ class Units:
             if parent.ended:
                 unit.parent = None
                 return False
-            for key, change in unit.changes.items():
-                known = parent.changes.get(key)
-                if known is None:
-                    change.unit = parent
-                    parent.changes[key] = change
-                    continue
-                known.stamps.update(change.stamps)
-                known.expect_absent = known.expect_absent or change.expect_absent
-                for field, value in change.before_values.items():
-                    known.before_values.setdefault(field, value)
-                change.store.settled(change)
+            _take_changes(parent, unit)
             parent.draws.update(unit.draws)
             parent.files |= unit.files
-            unit.changes.clear()
             unit.ended = unit.settled = True
             self.open.discard(unit)
             unit.ticket.set_result(None)
             return True
+
+    def split(self, unit: Unit) -> Unit:
+        """What an open unit and the ones nested in it have done so far, ended as a unit of its own.
+
+        The open ones go on, empty: what undoes them later undoes only what follows. They are durable when both parts
+        are, and refused when the first one is.
+        """
+        with self.lock:
+            root = unit.root()
+            first = Unit(name=root.name, site=root.site)
+            first.opened_at, first.doomed = root.opened_at, root.doomed
+            family = [root, *sorted((u for u in self.held() if u is not root and u.root() is root), key=_depth)]
+            for each in family:
+                _take_changes(first, each)
+                first.draws.update(each.draws)  # the open part keeps them too: a number stays taken for its whole life
+                first.files |= each.files
+                each.files = set()
+                each.earlier = (*each.earlier, first)
+            first.earlier = tuple(part for part in root.earlier if part is not first)
+            self.end(first)
+        first.ticket.add_done_callback(lambda done: self._doom(family, done.exception()))
+        return first
+
+    def _doom(self, family: list[Unit], error: BaseException | None) -> None:
+        if error is not None:
+            with self.lock:
+                for unit in family:
+                    unit.doomed = unit.doomed or _told(error)
 
     def turn(self, loop: asyncio.AbstractEventLoop) -> Unit:
         """The unit of this turn of the loop: loose writes, acknowledged to nobody."""
@@ -127,10 +147,44 @@ class Units:
         self.end(unit)
         unit.ticket.add_done_callback(_report_loose)
 
+    def held(self) -> list[Unit]:
+        """The open units; others may begin meanwhile."""
+        return list(self.open)
+
     def unsettled(self) -> list[Unit]:
         """Open units that hold changes; what a reader may have seen of them is not settled."""
         with self.lock:
-            return [unit for unit in self.open if unit]
+            return [unit for unit in self.held() if unit.holds]
+
+
+def _take_changes(into: Unit, unit: Unit) -> None:
+    """Make a unit's changes another's, on top of what that one has changed."""
+    for key, change in unit.changes.items():
+        known = into.changes.get(key)
+        if known is None:
+            change.unit = into
+            into.changes[key] = change
+            continue
+        known.stamps.update(change.stamps)
+        known.expect_absent = known.expect_absent or change.expect_absent
+        for field, value in change.before_values.items():
+            known.before_values.setdefault(field, value)
+        if change.direct:  # nothing else holds what it wrote
+            known.op = "put" if change.op == "patch" and known.op == "put" else change.op
+            known.document = change.document
+        change.store.settled(change)
+    unit.changes = {}
+
+
+def _told(error: BaseException) -> OutliveError:
+    """The error as those are told who stand and fall with the unit that it refused."""
+    if isinstance(error, OutliveError):
+        return error
+    return Refused(store="?", reason=f"what its unit did before a phase change could not be kept: {error}")
+
+
+def _depth(unit: Unit) -> int:
+    return sum(1 for _ in unit.chain())
 
 
 def _report_loose(ticket: Any) -> None:
@@ -197,11 +251,11 @@ class UnitBlock:
         self._token: Token[Scope | None] | None = None
         self.unit: Unit | None = None
 
-    def __enter__(self) -> Unit:
+    def __enter__(self, depth: int = 1) -> Unit:
         parent = current_unit()
         if parent is not None and parent.ended:
             parent = None
-        self.unit = self._units.begin(self._name, parent)
+        self.unit = self._units.begin(self._name, parent, _site(depth + 1))
         self._token = current.set(Scope(self.unit))
         return self.unit
 
@@ -223,7 +277,7 @@ class UnitBlock:
             unit.ticket.result()
 
     async def __aenter__(self) -> Unit:
-        return self.__enter__()
+        return self.__enter__(2)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
@@ -231,6 +285,12 @@ class UnitBlock:
         unit = self._leave(error)
         if unit is not None:
             await asyncio.shield(asyncio.wrap_future(unit.ticket))
+
+
+def _site(depth: int) -> str:
+    """File and line of the code that opens a unit."""
+    frame = sys._getframe(depth)
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _on_loop() -> bool:

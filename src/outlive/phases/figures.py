@@ -53,7 +53,7 @@ class Member:
     records: int | None = None
     journal_units: int = 0
     unlanded: int = 0
-    open_units: int = 0
+    open_units: tuple[str, ...] = ()  # those open for longer than a phase change waits: name and call site
     pool_use: float | None = None
     query_p95_ms: float | None = None
     request_p95_ms: float | None = None

@@ -124,7 +124,7 @@ def _member(row: Row, store: str) -> Member:
         records=own.get("records"),
         journal_units=int(report.get("journal_units") or own.get("journal") or 0),
         unlanded=int(own.get("unlanded") or 0),
-        open_units=len(report.get("open_units") or ()),
+        open_units=tuple(report.get("open_units") or ()),
         pool_use=report.get("pool_use"),
         query_p95_ms=report.get("query_p95_ms"),
         request_p95_ms=report.get("request_p95_ms"),

@@ -191,7 +191,7 @@ class Request:
             self.units.discard(unit)
             return
         self.units.end(unit)
-        if unit.changes or unit.files or unit.draws:
+        if unit:
             try:
                 await durable(unit)
             except OutliveError as refused:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from outlive.runtime.service import Service
 
 LEASE_S = 5.0
-OLD_S = 30.0
 
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _EPOCH = """
@@ -128,7 +127,7 @@ def report(service: Service) -> dict[str, Any]:
         "connections": (database.settings.connections + 2) if database is not None else 0,
         "query_p95_ms": p95(service.query_ms),
         "request_p95_ms": p95(service.request_ms),
-        "open_units": [unit.name for unit in service.units.unsettled() if _old(unit)],
+        "open_units": [unit.label for unit in service.units.unsettled() if _old(unit, service)],
         "commit_p95_ms": p95([s * 1000 for s in service.committer.figures.commit_s]),
         "figures": _figures(service),
         "refill_ms": dict(service.watcher.refill_ms) if service.watcher is not None else {},
@@ -137,8 +136,8 @@ def report(service: Service) -> dict[str, Any]:
     }
 
 
-def _old(unit: Any) -> bool:
-    return bool(time.monotonic() - unit.opened_at > OLD_S)
+def _old(unit: Any, service: Service) -> bool:
+    return bool(time.monotonic() - unit.opened_at > service.settings.open_unit_s)
 
 
 def _figures(service: Service) -> dict[str, int]:

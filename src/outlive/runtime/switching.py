@@ -20,6 +20,7 @@ from outlive.phases.machine import plan_walk
 from outlive.postgres.drive import Ask, Step, drive
 from outlive.postgres.upsert import Statements
 from outlive.records import key_name, parse
+from outlive.runtime import splitting
 from outlive.stores import files, tracking
 from outlive.stores.json_file import JsonFileStore
 from outlive.stores.log import LogStore
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("outlive")
 
-OPEN_UNITS_S = 30.0
 _SEEDED = "UPDATE outlive.phase SET seeded_at = coalesce(seeded_at, now()) WHERE service = %s AND store = %s"
 
 
@@ -43,6 +43,7 @@ def switch(service: Service, store: Store, wanted: Phase, conn: psycopg.Connecti
     Back from dual_read all is in memory already, so that no connection is needed.
     """
     for move in plan_walk(store.phase, wanted):
+        splitting.between_units(service, store, move.wanted, lambda: None)
         _MOVES[move.current, move.wanted](service, store, conn)
         log.info("outlive: %s/%s is in phase %s", service.service, store.name, store.phase)
 
@@ -65,16 +66,15 @@ def _enter_dual_write(service: Service, store: Store, conn: psycopg.Connection[A
         tracking.instrument(cls)
 
     def go() -> list[Any]:
-        with service.units.lock:
-            if isinstance(store, LogStore):
-                store.number()
-            positions = {key: kept.position for key, kept in store.kept.items()}
-            store.fresh.update(positions)
-            store.kept = {}
-            store.enter("dual_write")
-            return _first_keys(service, store, remembered)
+        if isinstance(store, LogStore):
+            store.number()
+        positions = {key: kept.position for key, kept in store.kept.items()}
+        store.fresh.update(positions)
+        store.kept = {}
+        store.enter("dual_write")
+        return _first_keys(service, store, remembered)
 
-    keys = service.at_home(go)
+    keys = splitting.between_units(service, store, "dual_write", go)
     service.watcher.start_backfill(store, keys, remembered)
 
 
@@ -141,23 +141,15 @@ def _enter_database(service: Service, store: Store, conn: psycopg.Connection[Any
         store.stamp, store.in_file = None, {}
         service.watcher.note(store, "archived", {"file": str(archived)})
 
-    def go() -> bool:
-        with service.units.lock:
-            if any(change.store is store for unit in service.units.unsettled() for change in unit.changes.values()):
-                return False  # its record is still to be encoded from the image
-            store.enter("database")
-            for key, record in list(store.image_items()):
-                tracking.release(record, store, key)
-            store.image_reset([])
-            store.kept = {}
-            store.fresh.clear()
-            return True
+    def go() -> None:
+        store.enter("database")
+        for key, record in list(store.image_items()):
+            tracking.release(record, store, key)
+        store.image_reset([])
+        store.kept = {}
+        store.fresh.clear()
 
-    ends = time.monotonic() + OPEN_UNITS_S
-    while not service.at_home(go):
-        if time.monotonic() > ends:
-            raise PhaseRefused(store=store.name, reason=f"units that changed it are open for over {OPEN_UNITS_S:.0f} s")
-        time.sleep(0.005)
+    splitting.between_units(service, store, "database", go)
 
 
 # -- back ----------------------------------------------------------------------------------------------------------
@@ -219,27 +211,22 @@ def _back_to_legacy(service: Service, store: Store, conn: psycopg.Connection[Any
     service.watcher.stop_backfill(store)
 
     def go() -> None:
-        with service.units.lock:
-            service.watcher.remembered[store.name] = dict(store.kept)
-            store.enter("legacy")
-            if not isinstance(store, JsonFileStore):
-                store.kept = {}
+        service.watcher.remembered[store.name] = dict(store.kept)
+        store.enter("legacy")
+        if not isinstance(store, JsonFileStore):
+            store.kept = {}
 
     if isinstance(store, JsonFileStore):
         settle(service)
         store.write_file()
-    service.at_home(go)
+    splitting.between_units(service, store, "legacy", go)
     settle(service)
     if isinstance(store, JsonFileStore):
         store.write_file()
 
 
 def _at_home(service: Service, store: Store, phase: Phase) -> None:
-    def go() -> None:
-        with service.units.lock:
-            store.enter(phase)
-
-    service.at_home(go)
+    splitting.between_units(service, store, phase, lambda: store.enter(phase))
 
 
 _MOVES: dict[tuple[str, str], Any] = {

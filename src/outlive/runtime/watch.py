@@ -21,7 +21,7 @@ from outlive.phases import flags
 from outlive.postgres.drive import Ask, Step, drive
 from outlive.postgres.upsert import Statements
 from outlive.records import canonical, key_name
-from outlive.runtime import answers, member, scrub, switching
+from outlive.runtime import answers, member, scrub, splitting, switching
 from outlive.stores.json_file import JsonFileStore
 from outlive.stores.mapping import MappingStore
 from outlive.stores.store import Phase, Store
@@ -58,6 +58,7 @@ class Watcher:
         self.following = True  # the rows, whatever the environment says: while a start walks
         self.prefer = service.settings.prefer
         self.resuming: set[str] = set()
+        self.waits = splitting.Waits(service)
         self._events: list[tuple[str, str, dict[str, Any]]] = []
         self._stop = threading.Event()
         self._nudge = threading.Event()
@@ -202,6 +203,8 @@ class Watcher:
                 wanted = self.wanted(store, rows[name])
                 if store.phase != wanted:
                     in_place = self._switch(store, wanted) and in_place
+                else:
+                    self.waits.done(store)
         for name, counter in service.counters.items():
             if name in rows:
                 self._switch_counter(counter, rows[name][1])
@@ -221,12 +224,16 @@ class Watcher:
 
     def _switch(self, store: Store, wanted: Phase) -> bool:
         assert self.conn is not None
+        if not self.waits.clear(store):
+            self._nudge.set()
+            return False
         try:
             switching.switch(self.service, store, wanted, self.conn)
         except OutliveError as error:
             log.error("outlive: %s cannot enter %s: %s", store.name, wanted, error)
             self.backfills[store.name] = {"done": False, "error": str(error)}
             return False
+        self.waits.done(store)
         self._reported = 0.0
         return True
 
@@ -331,6 +338,11 @@ class Watcher:
         self._reread()
         self._shadow()
         if time.monotonic() - self._reported >= REPORT_S:
+            self.report()
+
+    def beat(self) -> None:
+        """Heartbeat if one is due; for whatever keeps a tick from its end."""
+        if self.conn is not None and time.monotonic() - self._reported >= REPORT_S:
             self.report()
 
     def report(self) -> None:

@@ -110,6 +110,9 @@ def _details(figures: Figures) -> None:
     if members:
         print()
         output.table(MEMBER_COLUMNS, [_member(member) for member in members])
+    for member in members:
+        for unit in member.open_units:
+            print(f"member {member.id}: open for long: {unit}")
     wanted = next_phase(figures.phase)
     if wanted:
         print()
@@ -125,6 +128,6 @@ def _member(member: Member) -> tuple[str, ...]:
         f"{output.age(member.seen_age_s)} ago",
         "-" if member.records is None else str(member.records),
         str(member.journal_units),
-        str(member.open_units),
+        str(len(member.open_units)),
         member.pin or "-",
     )
