@@ -45,6 +45,7 @@ def switch(service: Service, store: Store, wanted: Phase, conn: psycopg.Connecti
     for move in plan_walk(store.phase, wanted):
         splitting.between_units(service, store, move.wanted, lambda: None)
         _MOVES[move.current, move.wanted](service, store, conn)
+        service.watcher.waits.done(store)
         log.info("outlive: %s/%s is in phase %s", service.service, store.name, store.phase)
 
 

@@ -233,7 +233,6 @@ class Watcher:
             log.error("outlive: %s cannot enter %s: %s", store.name, wanted, error)
             self.backfills[store.name] = {"done": False, "error": str(error)}
             return False
-        self.waits.done(store)
         self._reported = 0.0
         return True
 
