@@ -71,8 +71,10 @@ def check_billing(conn: psycopg.Connection) -> None:
     assert columns(conn, "payments")["processed_at"] == ("timestamp with time zone", "NO")
     assert columns(conn, "payments")["stripe_payment_id"] == ("text", "YES")
     assert columns(conn, "invoices")["line_items"] == ("jsonb", "NO")
-    ids = "gen_random_uuid(), gen_random_uuid(), 't'"
-    paid = f"INSERT INTO payments VALUES ({ids}, 1.10, DEFAULT, 'card', %s, NULL, now())".encode()
+    paid = (
+        b"INSERT INTO payments VALUES"
+        b" (gen_random_uuid(), gen_random_uuid(), 't', 1.10, DEFAULT, 'card', %s, NULL, now())"
+    )
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         conn.execute(paid, ["it's paid"])
     with pytest.raises(psycopg.errors.CheckViolation):
@@ -111,7 +113,7 @@ def test_every_shape_has_a_table(conn: psycopg.Connection, container: str) -> No
 
 
 def test_every_annotation_has_a_type(conn: psycopg.Connection) -> None:
-    """Annotations become the types that outlive derives, jsonb where there is none; defaults stay where SQL has them."""
+    """Annotations become the types that outlive derives, jsonb where there is none."""
     record = fields(
         "a: int = 5; b: float = 1.5; c: Decimal; d: bool = False; e: datetime; f: date; g: time; h: timedelta; i: UUID;"
         " j: bytes; k: list[str]; l: Optional[int]; m: Union[str, None]; n: int | str; o: Literal[1, 2]; p: 'Task';"
@@ -122,9 +124,10 @@ def test_every_annotation_has_a_type(conn: psycopg.Connection) -> None:
     execute(conn, list(proposals([store]).values()))
     kinds = {name: kind for name, (kind, _) in columns(conn, "things").items()}
     wanted = """
-        a bigint, b double precision, c numeric, d boolean, e timestamp with time zone, f date, g time without time zone,
-        h interval, i uuid, j bytea, k jsonb, l bigint, m text, n jsonb, o bigint, p jsonb, q text, r text, s text, t text,
-        u jsonb, v jsonb, created_at timestamp with time zone, is_open boolean, name text, key text"""
+        a bigint, b double precision, c numeric, d boolean, e timestamp with time zone, f date,
+        g time without time zone, h interval, i uuid, j bytea, k jsonb, l bigint, m text, n jsonb, o bigint, p jsonb, q text, r text, s text,
+        t text, u jsonb, v jsonb,
+        created_at timestamp with time zone, is_open boolean, name text, key text"""
     assert dict(each.split(maxsplit=1) for each in wanted.split(",")).items() <= kinds.items()
     assert {name for name, (_, nullable) in columns(conn, "things").items() if nullable == "YES"} == {"l", "m"}
 

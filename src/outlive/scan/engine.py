@@ -9,7 +9,7 @@ import gc
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,11 +36,17 @@ MANY_FILES = 150
 CHUNK_FILES = 40
 
 
-def scan(paths: Sequence[Path], *, config: settings.ScanConfig | None = None) -> Catalogue:
+def scan(
+    paths: Sequence[Path],
+    *,
+    config: settings.ScanConfig | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Catalogue:
     """The catalogue of all Python source under `paths` (files or folders); nothing is imported or executed.
 
     Paths in the result are relative to the deepest folder that holds all of `paths`. Unreadable files are listed under
-    `skipped`. Without `config` the nearest outlive.toml is read. Raises BadConfig.
+    `skipped`. Without `config` the nearest outlive.toml is read. `progress(done, total)` is called as files are read.
+    Raises BadConfig.
     """
     began = time.perf_counter()
     root = _root(paths)
@@ -50,7 +56,7 @@ def scan(paths: Sequence[Path], *, config: settings.ScanConfig | None = None) ->
     try:
         names = [(str(path), _relative(path, root)) for path in discover(paths)]
         names = [each for each in names if not config.excludes(each[1])]
-        found = list(_summaries(names))
+        found = list(_told(_summaries(names), len(names), progress))
         files = {each.path: each for each in found if isinstance(each, Summary)}
         skipped = tuple(each for each in found if isinstance(each, Skipped))
         findings, folders = _findings(files, root, config)
@@ -69,6 +75,15 @@ def _relative(path: Path, root: Path) -> str:
     full = os.path.abspath(path)
     found = os.path.relpath(full, root) if not full.startswith(f"{root}{os.sep}") else full[len(str(root)) + 1 :]
     return found.replace(os.sep, "/")
+
+
+def _told(
+    read: Iterator[Summary | Skipped], total: int, progress: Callable[[int, int], None] | None
+) -> Iterator[Summary | Skipped]:
+    for done, each in enumerate(read, 1):
+        if progress is not None:
+            progress(done, total)
+        yield each
 
 
 def _summaries(names: list[tuple[str, str]]) -> Iterator[Summary | Skipped]:

@@ -48,7 +48,8 @@ def rank(finding: Finding, config: ScanConfig) -> Finding:
     override = config.override(finding)
     if override and override.cls:
         said = f"outlive.toml says {override.cls}: {override.reason}"
-        finding = replace(finding, cls=override.cls, reasons=(said, *finding.reasons))
+        others = tuple(each for each in finding.reasons if each != override.reason)
+        finding = replace(finding, cls=override.cls, reasons=(said, *others))
     reasons = list(weigh(finding, config)) if finding.cls == "store" else []
     points = sum(reason.points for reason in reasons)
     priority = level_of(points) if reasons else "low"

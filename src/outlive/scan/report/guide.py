@@ -54,7 +54,7 @@ def render(catalogue: Catalogue, config: ScanConfig, *, today: date, every: bool
         *_head(catalogue, found, today),
         *_services(found),
         *_plan(found),
-        *_checklist(),
+        *(_checklist() if found else ()),
         *_accepted(catalogue, every),
         *_skipped(catalogue),
         *_basis(config),
