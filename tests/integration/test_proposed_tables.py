@@ -125,8 +125,8 @@ def test_every_annotation_has_a_type(conn: psycopg.Connection) -> None:
     kinds = {name: kind for name, (kind, _) in columns(conn, "things").items()}
     wanted = """
         a bigint, b double precision, c numeric, d boolean, e timestamp with time zone, f date,
-        g time without time zone, h interval, i uuid, j bytea, k jsonb, l bigint, m text, n jsonb, o bigint, p jsonb, q text, r text, s text,
-        t text, u jsonb, v jsonb,
+        g time without time zone, h interval, i uuid, j bytea, k jsonb, l bigint, m text, n jsonb, o bigint, p jsonb,
+        q text, r text, s text, t text, u jsonb, v jsonb,
         created_at timestamp with time zone, is_open boolean, name text, key text"""
     assert dict(each.split(maxsplit=1) for each in wanted.split(",")).items() <= kinds.items()
     assert {name for name, (_, nullable) in columns(conn, "things").items() if nullable == "YES"} == {"l", "m"}
