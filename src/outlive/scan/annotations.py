@@ -10,7 +10,7 @@ KINDS = {
     "MutableSequence": "list", "Sequence": "list", "set": "set", "Set": "set", "MutableSet": "set",
     "DefaultDict": "defaultdict", "defaultdict": "defaultdict", "OrderedDict": "OrderedDict", "Counter": "Counter",
     "Deque": "deque", "deque": "deque", "ChainMap": "ChainMap", "array": "array", "ContextVar": "ContextVar",
-    "WeakValueDictionary": "WeakValueDictionary", "WeakKeyDictionary": "WeakKeyDictionary", "WeakSet": "WeakSet",
+    "WeakValueDictionary": "WeakValueDictionary", "WeakKeyDictionary": "WeakKeyDictionary", "WeakSet": "WeakSet", "UserDict": "dict", "UserList": "list",
 }  # fmt: skip
 _WRAPPERS = frozenset({"Optional", "Final", "ClassVar", "Annotated", "Required", "NotRequired", "ReadOnly", "InitVar"})
 _ARGUMENT = frozenset(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from outlive.scan.annotations import element_of, parts
 from outlive.scan.catalogue import Entry
 from outlive.scan.entries import serving
-from outlive.scan.longevity import Longevity
+from outlive.scan.longevity import NAMED, Longevity
 from outlive.scan.resolve import At, Resolver
 from outlive.scan.slots import Slot
 from outlive.scan.summary import Summary, Val
@@ -47,6 +47,9 @@ TEST_PATHS = re.compile(
 TEST_CLASS = re.compile(r"^_?(Fake|Mock|Stub|Dummy|Spy|Test[A-Z])|(Mock|Stub|Fake|Double|TestCase|Tests)$")
 EPHEMERAL_WORDS = frozenset(
     {
+        "warned",
+        "deprecated",
+        "once",
         "cooldown",
         "cooldowns",
         "throttle",
@@ -78,7 +81,10 @@ ORM_CALLS = frozenset(
 EXAMPLE_PATHS = re.compile(
     r"(^|/)(benchmarks?|docs|scripts|tools|migrations|alembic|setup\.py$|noxfile\.py$|conf\.py$|versions)(/|$)"
 )
-_PLAIN = frozenset({"int", "float", "str", "bytes", "bool", "datetime", "date", "Decimal"})
+_PLAIN = frozenset({"int", "float", "str", "bytes", "bool", "datetime", "date", "Decimal", "count"})
+COUNT_WORDS = frozenset({"counts", "count", "total", "totals"})
+TRAFFIC_WORDS = frozenset({"request", "requests", "error", "errors", "call", "calls"})
+LEGACY_WORDS = frozenset({"legacy", "deprecated", "obsolete", "old"})
 
 
 @dataclass
@@ -119,6 +125,8 @@ def judge(world: World, slot: Slot) -> Verdict:
                 "memoised, though it changes state: the change is skipped when the cache answers, and a restart forgets both"
             ],
         )
+    if slot.rule == "django-memory-cache":
+        return Verdict("store", ["kept in Django's in-process cache, and nothing computes it again"])
     uses = world.uses.get(slot.key, [])
     case = _Case(world, slot, uses)
     if slot.kind in {"instance", "class"} or slot.kind == "closure":
@@ -200,16 +208,18 @@ class _Case:
 
     def verdict(self) -> Verdict:
         """The class by the first rule that applies, most certain ones first."""
-        for rule in (
+        rules = (
             self._test,
+            self._file,
+            self._legacy,
             self._unchanged,
             self._links,
             self._callables,
             self._cache,
             self._metrics,
             self._leftover,
-            self._file,
-        ):
+        )
+        for rule in rules:
             found = rule()
             if found is not None:
                 return found
@@ -279,6 +289,8 @@ class _Case:
 
     def _link(self, at: At, value: Val) -> bool:
         if value[0] == "c":
+            if any(ref.kind == "inst" for ref in self.world.resolver.value(at, value)):
+                return False
             if LINK_CALLS.search(value[1]):
                 return True
             for ref in self.world.resolver.resolve(at, value[1]):
@@ -294,6 +306,8 @@ class _Case:
 
     def _link_name(self, at: At, name: str) -> bool:
         scope = self.world.files[at[0]].scopes[at[1]]
+        if any(ref.kind == "inst" for ref in self.world.resolver.resolve(at, name)) and name != "self":
+            return False
         for param in scope.params:
             if param.name == name and param.annotation:
                 return bool(LINK_TYPES.search(param.annotation))
@@ -436,7 +450,9 @@ class _Case:
             return False
         refs = self.world.resolver.resolve(at, value[1])
         name = value[1].rsplit(".", 1)[-1]
-        return any(ref.kind == "class" for ref in refs) or (name[:1].isupper() and not name.isupper())
+        return (
+            name == "__new__" or any(ref.kind == "class" for ref in refs) or (name[:1].isupper() and not name.isupper())
+        )
 
     def _edited(self) -> bool:
         """Whether code changes single records, which nobody does to a cache."""
@@ -465,6 +481,13 @@ class _Case:
         if named and (counts or not self._edited()) and not self._made_records():
             return Verdict("metrics", [f"observations by name: {', '.join(sorted(named))}"])
         if (
+            counts
+            and len(counts) == len(self.later)
+            and self.own_words & COUNT_WORDS
+            and self.own_words & TRAFFIC_WORDS
+        ):
+            return Verdict("metrics", ["counts of requests, calls or errors"])
+        if (
             plain
             and counts
             and len(counts) == len(self.later)
@@ -488,6 +511,12 @@ class _Case:
 
     def _as_id(self) -> bool:
         return counter_used(self.world, self.slot, self.later)
+
+    def _legacy(self) -> Verdict | None:
+        """Named as the past, and nothing is put into it any more."""
+        if self.own_words & LEGACY_WORDS and not any(use.how in INSERTS for use in self.later) and _empty(self.slot):
+            return Verdict("leftover", [f"named {sorted(self.own_words & LEGACY_WORDS)[0]}, and nothing fills it"])
+        return None
 
     def _leftover(self) -> Verdict | None:
         orm = self._orm()
@@ -552,6 +581,8 @@ class _Case:
         if live:
             reasons = [f"written by {entry.kind} {entry.name}" for entry in live[:3]]
             return Verdict("store", [*reasons, *self._why()])
+        if not live and getattr(self, "why_long", "") == NAMED and any(use.how in INSERTS for use in self.later):
+            return Verdict("store", ["written by its public methods", *self._why()])
         if self._in_service() and not doors and self._unreached_counts():
             return Verdict("store", ["written by functions of a service whose caller is not in sight", *self._why()])
         if doors:
@@ -607,6 +638,10 @@ def file_sites(slot: Slot) -> list[tuple[At, int, bool]]:
         path, qual, number, writes = line.split("\t")
         found.append(((path, qual), int(number), writes == "1"))
     return found
+
+
+def _empty(slot: Slot) -> bool:
+    return all(value[0] in {"n", "o"} or (value[0] == "k" and not value[2]) for _, value in slot.values)
 
 
 def _items(value: Val) -> list[Val]:

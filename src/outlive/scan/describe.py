@@ -150,7 +150,7 @@ def nearest(entries: Iterable[Entry]) -> Entry | None:
 
 def _sites(world: World, slot: Slot, uses: list[Use], *, writes: bool) -> tuple[Site, ...]:
     found: dict[tuple[str, int], Site] = {}
-    if slot.rule == "rewritten-file":
+    if slot.rule in {"rewritten-file", "django-memory-cache"}:
         for at, line, written in file_sites(slot):
             if written is writes:
                 entries = world.entries(at)

@@ -27,7 +27,7 @@ from outlive.scan.longevity import Longevity
 from outlive.scan.mirrors import mirrors
 from outlive.scan.resolve import Resolver
 from outlive.scan.rules import AFTERWARDS, CONTAINERS
-from outlive.scan.services import services
+from outlive.scan.services import service_names, services
 from outlive.scan.slots import Key, Slot, Sources
 from outlive.scan.summary import Summary
 from outlive.scan.uses import collect
@@ -110,7 +110,7 @@ def _findings(
     files: dict[str, Summary], root: Path, config: settings.ScanConfig
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     folders = services(root, files)
-    world, slots = understand(files, folders)
+    world, slots = understand(files, folders, str(root))
     found: list[tuple[Slot, Finding]] = []
     for slot in slots.values():
         verdict = judge(world, slot)
@@ -118,16 +118,18 @@ def _findings(
         if verdict.report:
             found.append((slot, finding(world, slot, verdict)))
     settled = _settled(found, world)
-    named = [_overridden(_quoted(each, root), config) for _, each in settled]
+    names = service_names(set(folders.values()), root.name)
+    quoted = [replace(_quoted(each, root), service=names[each.service]) for _, each in settled]
+    named = [_overridden(each, config) for each in quoted]
     return tuple(sorted(merged(named, files), key=lambda each: (each.path, each.line, each.symbol))), tuple(
-        sorted(set(folders.values()))
+        sorted(set(names.values()))
     )
 
 
-def understand(files: dict[str, Summary], folders: dict[str, str]) -> tuple[World, dict[Key, Slot]]:
+def understand(files: dict[str, Summary], folders: dict[str, str], root: str = "") -> tuple[World, dict[Key, Slot]]:
     """Everything that judging needs: candidates, who calls whom, doors, lifetimes, uses."""
     slots: dict[Key, Slot] = {}
-    resolver = Resolver(files, slots)
+    resolver = Resolver(files, slots, root, folders)
     sources = Sources(files, resolver, folders)
     found = [slot for rule in CONTAINERS for slot in rule(sources)]
     for slot in found:
@@ -138,6 +140,7 @@ def understand(files: dict[str, Summary], folders: dict[str, str]) -> tuple[Worl
             slots.setdefault(slot.key, slot)
     resolver.forget()
     for slot in slots.values():
+        _own(resolver, slot)
         if slot.annotation:
             slot.records = resolver.held(slot.at if slot.kind != "state" else (slot.path, ""), slot.annotation)
     graph = calls.build(files, resolver)
@@ -148,6 +151,16 @@ def understand(files: dict[str, Summary], folders: dict[str, str]) -> tuple[Worl
     world = World(files, resolver, longevity, reached, collect(files, resolver), folders, served)
     world.mirrored = mirrors(world, slots)
     return world, slots
+
+
+def _own(resolver: Resolver, slot: Slot) -> None:
+    """Notes the class of a container that is an object of a scanned subclass of dict or list."""
+    for at, value in slot.values:
+        if value[0] == "c":
+            for ref in resolver.value(at, value):
+                if ref.kind == "inst":
+                    slot.own.append((ref.key[0], ref.key[1]))
+                    resolver.own[(ref.key[0], ref.key[1])].append(slot.key)
 
 
 def _marked(files: dict[str, Summary], slot: Slot, verdict: Verdict) -> Verdict:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterator
+from dataclasses import replace
 
 from outlive.scan.catalogue import Entry
 from outlive.scan.graph import Graph
@@ -203,6 +204,10 @@ class _Finder:
         ):
             kind = "cli" if scope.name == "main" else "startup"
             self._add(at, Entry(kind, "python", scope.name, at[0], scope.line), weak=True)
+        if scope.kind == "function" and [each.name for each in scope.params][-2:] == ["environ", "start_response"]:
+            self._add(at, Entry("http", "wsgi", scope.name, at[0], scope.line))
+        if scope.kind == "function" and [each.name for each in scope.params][-3:] == ["scope", "receive", "send"]:
+            self._add(at, Entry("http", "asgi", scope.name, at[0], scope.line))
 
     def _add(self, at: At, entry: Entry, *, weak: bool = False) -> None:
         known = self.found.get(at)
@@ -223,7 +228,29 @@ class _Finder:
         kind = self._kind(base, name, origin, decorator)
         if not kind:
             return None
-        return Entry(kind, _framework(origin), _title(kind, base, name, scope, decorator), at[0], scope.line)
+        title = _title(kind, base, name, scope, decorator)
+        if kind in {"http", "websocket"}:
+            verb, _, path = title.partition(" ")
+            title = f"{verb} {self._prefix(outer, base)}{path}"
+        return Entry(kind, _framework(origin), title, at[0], scope.line)
+
+    def _prefix(self, at: At, base: str) -> str:
+        """What a router or blueprint puts before its paths, empty when it says nothing."""
+        scope: Scope | None = self.resolver.scope(at)
+        while scope is not None:
+            for bind in scope.binds:
+                if bind.target == base and bind.value[0] == "c":
+                    stated = dict(bind.value[3])
+                    return next(
+                        (
+                            _text(stated[each])
+                            for each in ("prefix", "url_prefix")
+                            if each in stated and stated[each][0] == "l"
+                        ),
+                        "",
+                    )
+            scope = self.files[at[0]].scopes[scope.parent] if scope.qual else None
+        return ""
 
     def _origin(self, at: At, path: str) -> str:
         root = path.split(".")[0].split("(")[0]
@@ -324,6 +351,8 @@ class _Finder:
     def _registered(self, at: At, call: Call) -> None:
         name = call.path.rsplit(".", 1)[-1]
         kind, framework = REGISTER.get(name) or CONSTRUCTORS.get(name) or ("", "")
+        if any(each[0] == "l" and each[1] == "str" and each[2].startswith("/") for each in call.args):
+            kind, framework = (kind, framework) if kind in {"http", "websocket"} else ("http", "http")
         if not kind:
             return
         if name in {"on", "connect", "bind", "handle", "listen", "observe", "register"} and not call.args:
@@ -338,6 +367,8 @@ class _Finder:
                     self._targets(at, inner, entry)
 
     def _targets(self, at: At, value: Val, entry: Entry) -> None:
+        if value[0] == "c" and value[1].endswith(".as_view"):
+            entry = replace(entry, framework="http")
         if value[0] == "c":
             if entry.kind in {"task", "cli"} or value[1].endswith((".as_view", "partial")):
                 inner = (

@@ -111,8 +111,9 @@ class Extractor(Values):
         qual = f"{outer.qual}.{node.name}" if outer.qual else node.name
         while qual in self.summary.scopes:
             qual += "'"
-        line = min([node.lineno, *(each.line for each in decorators)])
-        scope = Scope(qual, node.name, kind, line, node.end_lineno or node.lineno, outer.qual, decorators=decorators)
+        scope = Scope(
+            qual, node.name, kind, node.lineno, node.end_lineno or node.lineno, outer.qual, decorators=decorators
+        )
         self.summary.scopes[qual] = scope
         return scope
 
@@ -123,6 +124,22 @@ class Extractor(Values):
             kwargs = tuple((each.arg or "**", self.used(each.value)) for each in node.keywords)
             return Decorator(path, args, kwargs, node.lineno, called=True)
         return Decorator(path_of(self.used(node)), (), (), node.lineno, called=False)
+
+    def _lambda(self, node: ast.Lambda) -> Val:
+        """Outside of functions a lambda is a function of its own: what it does happens later."""
+        if self.scope.kind == "function":
+            return super()._lambda(node)
+        outer = self.scope
+        qual = f"{outer.qual}.<lambda {node.lineno}>".lstrip(".")
+        while qual in self.summary.scopes:
+            qual += "'"
+        scope = Scope(qual, "<lambda>", "function", node.lineno, node.end_lineno or node.lineno, outer.qual)
+        scope.params = self._params(node.args)
+        self.summary.scopes[qual] = scope
+        self.scope = scope
+        scope.returns.append((self.used(node.body), node.lineno))
+        self.scope = outer
+        return ("f", qual)
 
     def _params(self, args: ast.arguments) -> tuple[Param, ...]:
         every = [*args.posonlyargs, *args.args]

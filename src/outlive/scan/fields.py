@@ -276,11 +276,21 @@ def _path_type(world: World, at: At, path: str, depth: int) -> str:
                 return bind.annotation or guess(world, at, bind.value, depth + 1)
         return ""
     for ref in world.resolver.resolve(at, base):
-        if ref.kind == "inst":
-            for each in class_fields(world, (ref.key[0], ref.key[1])):
-                if each.name == last:
-                    return each.annotation
+        if ref.kind == "inst" and (found := _attribute_type(world, (ref.key[0], ref.key[1]), last, depth)):
+            return found
     return ""
+
+
+def _attribute_type(world: World, owner: At, name: str, depth: int) -> str:
+    """The type of one attribute; of the others nothing is asked, for classes may hold each other in a circle."""
+    scope = world.resolver.scope(owner)
+    for bind in scope.binds:
+        if bind.target == name and bind.annotation:
+            return bind.annotation
+    for qual, bind in world.resolver.attributes.get(owner, {}).get(name, ())[:1]:
+        return bind.annotation or guess(world, (owner[0], qual), bind.value, depth + 1)
+    bases = world.resolver.bases(owner)[0] if depth < 4 else ()
+    return next((found for base in bases if (found := _attribute_type(world, base, name, depth + 1))), "")
 
 
 __all__ = ["class_fields", "classes_of", "describe", "guess", "kind_of"]

@@ -111,12 +111,26 @@ class _Builder:
             for target in _targets(self.resolver, ref):
                 edges.add(target)
                 found = True
+            if ref.kind == "slot" and ref.depth:
+                found = self._dispatched(edges, ref) or found
             found = found or ref.kind in {"copy", "items"} or (ref.kind == "ext" and not ref.key[0].endswith("()"))
         if not found and "." in call.path:
             self._by_name(edges, call.path)
         for value in (*call.args, *(each for _, each in call.kwargs)):
             if value[0] == "p":
                 self._handed(at, edges, value)
+
+    def _dispatched(self, edges: set[At], ref: Ref) -> bool:
+        """A call of what a container holds may run every function in it."""
+        slot = self.resolver.slots.get((ref.key[0], ref.key[1], ref.key[2]))
+        found = False
+        for at, value in slot.values if slot is not None else ():
+            for _, inner, _ in value[4] if value[0] == "k" and len(value) > 4 else ():
+                for each in self.resolver.value(at, inner):
+                    for target in _targets(self.resolver, each):
+                        edges.add(target)
+                        found = True
+        return found
 
     def _by_name(self, edges: set[At], path: str) -> None:
         name = path.rsplit(".", 1)[-1].rstrip("()")

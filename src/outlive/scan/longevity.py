@@ -10,10 +10,14 @@ from outlive.scan.graph import Graph
 from outlive.scan.resolve import At, Resolver
 from outlive.scan.rules.stateful_lru_cache import MEMOS
 from outlive.scan.summary import Scope, Summary
+from outlive.scan.words import words
 
 PER_REQUEST = frozenset({"http.server", "socketserver", "protocol", "discord.ui", "asyncore", "websocket", "http"})
 _SETUP = frozenset({"__init__", "__post_init__", "setup", "setup_hook", "start", "startup", "initialize", "connect", "on_ready", "run", "init",
                     "configure", "build", "__aenter__", "__enter__", "__new__", "open", "on_startup", "_setup", "_init", "main", "boot", "create"})  # fmt: skip
+SERVER_WORDS = frozenset({"server", "broker", "daemon"})
+STORAGE_WORDS = frozenset({"repository", "store", "storage", "backend", "db", "database", "repo"})
+NAMED = "its class is named as something that lives long"
 _WORKS = ("Singleton", "ThreadSafeSingleton", "Object", "Resource")
 
 
@@ -128,6 +132,9 @@ class Longevity:
             for bind in inner[qual].binds
         ):
             return "all objects share one dict (Borg)"
+        found = set(words(scope.name))
+        if not self.graph.made.get(owner) and (found & SERVER_WORDS or ("memory" in found and found & STORAGE_WORDS)):
+            return NAMED
         return ""
 
     def _doors(self, owner: At) -> str:

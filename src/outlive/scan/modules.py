@@ -12,8 +12,10 @@ ROOTS = ("", "src/", "lib/", "app/", "python/")
 class Modules:
     """Finds files by dotted names among the scanned ones; what is not found is external."""
 
-    def __init__(self, files: Mapping[str, Summary]) -> None:
+    def __init__(self, files: Mapping[str, Summary], root: str = "") -> None:
         self.files = files
+        parts = [each for each in root.split("/") if each][-4:]
+        self.above = [".".join(parts[at:]) for at in range(len(parts))]
         self.folders = {folder for path in files for folder in _folders(path)}
         self._found: dict[tuple[str, str], str | None] = {}
 
@@ -42,8 +44,15 @@ class Modules:
                 if found is not None:
                     return found
             if not here:
-                return None
+                return self._inside(dotted)
             here = here.rpartition("/")[0]
+
+    def _inside(self, dotted: str) -> str | None:
+        """A name that begins with packages above the scanned root."""
+        for each in self.above:
+            if dotted == each or dotted.startswith(f"{each}."):
+                return self._at("", dotted[len(each) + 1 :])
+        return None
 
     def _at(self, base: str, dotted: str) -> str | None:
         path = base + dotted.replace(".", "/") if dotted else base.rstrip("/")

@@ -46,10 +46,14 @@ Refs = tuple[Ref, ...]
 class Resolver:
     """Follows names; `slots` are the containers known so far, `given` what calls pass for parameters."""
 
-    def __init__(self, files: dict[str, Summary], slots: dict[Key, Slot]) -> None:
+    def __init__(
+        self, files: dict[str, Summary], slots: dict[Key, Slot], root: str = "", service: dict[str, str] | None = None
+    ) -> None:
         self.files = files
         self.slots = slots
-        self.modules = Modules(files)
+        self.modules = Modules(files, root)
+        self.service = service or {}
+        self.own: dict[At, list[Key]] = defaultdict(list)
         self.given: dict[tuple[str, str, str], set[Ref]] = defaultdict(set)
         self.attributes: dict[At, dict[str, list[tuple[str, Bind]]]] = defaultdict(lambda: defaultdict(list))
         self.subclasses: dict[At, list[At]] = defaultdict(list)
@@ -69,10 +73,10 @@ class Resolver:
                 owner = self.owner(path, qual)
                 if owner is None or not scope.params:
                     continue
-                me = f"{scope.params[0].name}."
-                for bind in scope.binds:
-                    if bind.target.startswith(me) and bind.target.count(".") == 1:
-                        self.attributes[owner][bind.target[len(me) :]].append((qual, bind))
+                for me in _selves(scope):
+                    for bind in scope.binds:
+                        if bind.target.startswith(me) and "." not in bind.target[len(me) :] and "[" not in bind.target:
+                            self.attributes[owner][bind.target[len(me) :]].append((qual, bind))
 
     def forget(self) -> None:
         """Drops remembered answers, after slots or given arguments grew."""
@@ -125,13 +129,14 @@ class Resolver:
         key = (at[0], at[1], text)
         found = self._paths.get(key)
         if found is None:
-            if key in self._busy:
+            busy = (at[0], at[1], f"{text} ")
+            if busy in self._busy:
                 return ()
-            self._busy.add(key)
+            self._busy.add(busy)
             try:
                 found = self._resolve(at, text)
             finally:
-                self._busy.discard(key)
+                self._busy.discard(busy)
             self._paths[key] = found
         return found
 
@@ -158,11 +163,8 @@ class Resolver:
         return None
 
     def _state_keys(self, path: str, owner: str, name: str) -> Iterable[Key]:
-        folder = path
-        while folder:
-            folder = folder.rpartition("/")[0]
-            yield (folder, owner, name)
-        yield ("", owner, name)
+        yield (self.service.get(path, "."), owner, name)
+        yield (".", owner, name)
 
     def _split(self, text: str) -> tuple[str, tuple[str, ...]]:
         found = self._steps.get(text)
@@ -218,6 +220,9 @@ class Resolver:
             return (Ref("ext", (f"{ref.key[0]}.{name}",)),)
         if ref.kind in {"slot", "copy"}:
             return self._of_record(ref, name)
+        if ref.kind == "func":
+            key = (ref.key[0], ref.key[1], f".{name}")
+            return (Ref("slot", key),) if key in self.slots else ()
         return ()
 
     def _of_record(self, ref: Ref, name: str) -> Refs:
@@ -227,7 +232,7 @@ class Resolver:
             for record in slot.records if ref.depth else slot.own:
                 refs = self.attribute(record, name)
                 found.extend(each for each in refs if each.kind in {"func", "slot"})
-        if ref.depth == 0:
+        if ref.depth == 0 and not (slot is not None and slot.container == "SimpleNamespace"):
             return _few(found)
         return _few([Ref("slot", ref.key, ref.depth + 1), *found])
 
@@ -278,6 +283,8 @@ class Resolver:
         if ref.kind != "func":
             return ()
         key = (ref.key[0], ref.key[1], "()")
+        if key in self.slots:
+            return (Ref("slot", key),)
         found = self._names.get(key)
         if found is None:
             if key in self._busy:
@@ -393,7 +400,7 @@ class Resolver:
                 continue
             owner = self.owner(*at)
             if position == 0 and owner is not None and not _static(scope):
-                return (Ref("inst", owner),)
+                return (Ref("inst", owner), *(Ref("slot", key) for key in self.own.get(owner, ())))
             outer = (at[0], scope.parent)
             found = list(self.given.get((at[0], at[1], name), ()))
             if param.annotation:
@@ -442,6 +449,8 @@ class Resolver:
             return _few(found)
         if kind == "e":
             return self._element(self.resolve(at, value[1]), value[2])
+        if kind == "f" and len(value) > 1 and value[1]:
+            return (Ref("func", (at[0], value[1])),)
         if kind == "u":
             return _few(each for one in value[1] for each in self.value(at, one))
         return ()
@@ -491,6 +500,16 @@ class _Places:
 def _place(qual: str) -> At:
     path, _, inner = qual.partition("\0")
     return (path, inner)
+
+
+def _selves(scope: Scope) -> list[str]:
+    """How a method names the object: its first parameter, and what `__new__` makes."""
+    first = f"{scope.params[0].name}."
+    found = [first]
+    for bind in scope.binds:
+        if bind.value[0] == "c" and bind.value[1].endswith("__new__"):
+            found.append(f"{bind.target}.")
+    return found
 
 
 def _static(scope: Scope) -> bool:

@@ -53,3 +53,13 @@ def _above_src(folder: str) -> str:
     while folder.rpartition("/")[2] in INSIDE:
         folder = folder.rpartition("/")[0]
     return folder or "."
+
+
+def service_names(folders: Iterable[str], root: str) -> dict[str, str]:
+    """What each service folder is called: its own name, the whole path where two have the same; the root by its name."""
+    every = sorted(set(folders) | {"."})
+    last = [each.rpartition("/")[2] for each in every]
+    return {
+        each: root if each == "." else name if last.count(name) == 1 else each
+        for each, name in zip(every, last, strict=True)
+    }

@@ -84,7 +84,7 @@ class _Collector:
         self.resolver = resolver
         self.slots = resolver.slots
         self.uses: dict[Key, list[Use]] = defaultdict(list)
-        self._roots: dict[tuple[At, str], bool] = {}
+        self._borgs = self._shared_dicts()
 
     def scope(self, at: At, scope: Scope) -> None:
         for op in scope.ops:
@@ -95,6 +95,24 @@ class _Collector:
             self._bind(at, scope, bind)
         for value, line in scope.returns:
             self._value(at, value, line, "return")
+
+    def _shared_dicts(self) -> dict[At, Ref]:
+        """Classes whose objects all use one dict as theirs."""
+        found = {}
+        for owner, names in list(self.resolver.attributes.items()):
+            for qual, bind in names.get("__dict__", ()):
+                for ref in self.resolver.value((owner[0], qual), bind.value):
+                    if ref.kind == "slot":
+                        found[owner] = ref
+        return found
+
+    def _shared(self, at: At, path: str, line: int, value: Val) -> None:
+        """An attribute set on an object with a shared dict is an item set in that dict."""
+        if self._borgs:
+            for ref in self.resolver.resolve(at, path):
+                borg = self._borgs.get((ref.key[0], ref.key[1])) if ref.kind == "inst" else None
+                if borg is not None:
+                    self._add(borg, Use(at, line, "set attribute", True, 0, value=value))
 
     def _refs(self, at: At, path: str) -> tuple[Ref, ...]:
         return tuple(ref for ref in self.resolver.resolve(at, path) if ref.kind in {"slot", "copy", "items"})
@@ -109,6 +127,8 @@ class _Collector:
         write = op.how in {"set item", "delete item", "augment item", "replace all", "augment", "set attribute"}
         path, inner = op.path, ""
         refs = self._refs(at, path)
+        if op.how in {"augment", "set attribute"}:
+            self._shared(at, path if op.how == "augment" else path.rpartition(".")[0], op.line, op.value)
         for ref in refs:
             if ref.kind != "slot" and not (ref.kind == "copy" and ref.depth):
                 if not write:
@@ -138,6 +158,10 @@ class _Collector:
                     self._add(ref, Use(at, call.line, name, False, ref.depth))
         if (name or call.path) in ORDERED:
             self._sorted(at, call, base)
+        if call.path in {"next", "anext"} and call.args and call.args[0][0] == "p":
+            for ref in self._refs(at, call.args[0][1]):
+                if self.slots[(ref.key[0], ref.key[1], ref.key[2])].container == "count":
+                    self._add(ref, Use(at, call.line, "augment", True, ref.depth))
         if call.path in {"heappush", "heapq.heappush", "insort", "bisect.insort"} and call.args:
             for ref in self._refs(at, call.args[0][1] if call.args[0][0] == "p" else ""):
                 value = call.args[1] if len(call.args) > 1 else OTHER
@@ -184,6 +208,8 @@ class _Collector:
                     if ref.kind == "slot" and ref.depth == 0:
                         self._add(ref, Use(at, bind.line, "rebind", True, 0, value=bind.value))
             return
+        if not target.endswith(".__dict__"):
+            self._shared(at, target.rpartition(".")[0], bind.line, bind.value)
         for ref in self._refs(at, target):
             if ref.kind != "slot":
                 continue

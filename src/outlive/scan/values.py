@@ -14,8 +14,22 @@ CONTAINERS = {
     "WeakValueDictionary": "WeakValueDictionary", "WeakKeyDictionary": "WeakKeyDictionary", "WeakSet": "WeakSet",
     "UserDict": "UserDict", "UserList": "UserList", "TTLCache": "TTLCache", "LRUCache": "LRUCache",
     "LFUCache": "LFUCache", "SortedDict": "SortedDict", "SortedList": "SortedList", "SortedSet": "SortedSet",
-    "CaseInsensitiveDict": "CaseInsensitiveDict", "MultiDict": "MultiDict", "ContextVar": "ContextVar",
+    "CaseInsensitiveDict": "CaseInsensitiveDict", "MultiDict": "MultiDict", "ContextVar": "ContextVar", "count": "count", "SimpleNamespace": "SimpleNamespace",
 }  # fmt: skip
+MODULES = frozenset(
+    {
+        "collections",
+        "typing",
+        "weakref",
+        "array",
+        "cachetools",
+        "sortedcontainers",
+        "contextvars",
+        "multidict",
+        "itertools",
+        "types",
+    }
+)
 COPIERS = frozenset(
     {"list", "sorted", "dict", "set", "tuple", "reversed", "deepcopy", "copy", "frozenset", "iter", "filter"}
 )
@@ -110,9 +124,11 @@ class Values:
         return ("l", type(value).__name__, repr(value)[:200] if not isinstance(value, str) else value[:200])
 
     def _text(self, node: ast.JoinedStr) -> Val:
+        text = ""
         for each in node.values:
             self.value(each)
-        return ("l", "str", "")
+            text += each.value if isinstance(each, ast.Constant) else "{}"
+        return ("l", "str", text[:200])
 
     def _inner(self, node: Any) -> Val:
         return self.value(node.value)
@@ -245,7 +261,7 @@ class Values:
 
     def _lambda(self, node: ast.Lambda) -> Val:
         self.used(node.body)
-        return ("f",)
+        return ("f", "")
 
     def _other(self, node: Any) -> Val:
         for name in node._fields:
@@ -272,7 +288,7 @@ class Values:
         path = path_of(target)
         if not path:
             return OTHER
-        if name in CONTAINERS and (path == name or path.count(".") <= 2):
+        if name in CONTAINERS and _makes(name, path):
             return self._container(name, node, args, kwargs)
         if name in FACTORIES:
             made = dict(kwargs).get("default_factory") or dict(kwargs).get("factory")
@@ -327,6 +343,12 @@ class Values:
                 return ("d", path) if not facts else ("k", kind, 1, tuple(facts), ())
         fields = tuple((key, value, node.lineno) for key, value in kwargs if not facts and key != "**")
         return ("k", kind, len(fields), tuple(facts), fields if kind == "dict" else ())
+
+
+def _makes(name: str, path: str) -> bool:
+    """Whether a call makes a container: `event.set()` and `text.count("a")` do not."""
+    base = path[: -len(name) - 1]
+    return path == name or base in MODULES or (name[0].isupper() and base.isidentifier() and name != "Counter")
 
 
 def step(key: Val) -> str:

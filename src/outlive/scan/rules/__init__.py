@@ -14,6 +14,7 @@ from outlive.scan.rules import (
     closure_container,
     context_variable,
     default_argument,
+    django_memory_cache,
     instance_container,
     memory_database,
     module_level_container,
@@ -38,6 +39,6 @@ CONTAINERS: tuple[Rule, ...] = (
     shelf_file.find,
     memory_database.find,
 )
-AFTERWARDS: tuple[Rule, ...] = (rewritten_file.find, stateful_lru_cache.find)
+AFTERWARDS: tuple[Rule, ...] = (rewritten_file.find, stateful_lru_cache.find, django_memory_cache.find)
 
 __all__ = ["AFTERWARDS", "CONTAINERS"]

@@ -44,7 +44,8 @@ def _state(sources: Sources, at: At, bind: Bind) -> Iterator[Slot]:
             holders = sources.resolver.attributes[("", owner)][found[1]]
             holders.append((f"{at[0]}\0{at[1]}", bind))
             return
-        symbol = f"app.state.{found[1]}" if owner == "app.state" else f'app["{found[1]}"]'
+        word = "ctx" if ".ctx." in bind.target else "state"
+        symbol = f"app.{word}.{found[1]}" if owner == "app.state" else f'app["{found[1]}"]'
         slot = Slot(
             (service, owner, found[1]), at[0], bind.line, bind.end, symbol, "state", NAME, kind, bind.annotation
         )

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from outlive.scan.slots import Slot, Sources
 
 NAME = "class-level-container"
-_DECLARATIVE = ("BaseModel", "Struct", "TypedDict", "NamedTuple", "Enum", "Model", "Schema", "SQLModel", "Protocol")
+_DECLARATIVE = ("BaseModel", "Struct", "TypedDict", "NamedTuple", "Enum", "Model", "Schema", "SQLModel")
 
 
 def find(sources: Sources) -> Iterator[Slot]:

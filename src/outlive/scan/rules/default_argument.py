@@ -24,7 +24,7 @@ def find(sources: Sources) -> Iterator[Slot]:
                 for call in scope.calls
             )
             rebound = any(bind.target == param.name for bind in scope.binds)
-            if changed and not rebound:
+            if changed and not rebound and not param.name.startswith("*"):
                 symbol = f"{scope.qual}.{param.name}"
                 key = (at[0], at[1], param.name)
                 slot = Slot(

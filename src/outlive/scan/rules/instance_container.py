@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from outlive.scan.annotations import kind_of
 from outlive.scan.slots import At, Slot, Sources
 from outlive.scan.summary import Bind, Scope
+from outlive.scan.words import words
 
 NAME = "instance-container"
 
@@ -26,7 +27,7 @@ def find(sources: Sources) -> Iterator[Slot]:
     for at, scope in sources.scopes("class"):
         found: dict[str, Slot] = {}
         for name, binds in sources.resolver.attributes.get(at, {}).items():
-            slot = _attribute(sources, at, scope, name, binds)
+            slot = _attribute(sources, at, scope, name, binds) or _numbers(sources, at, scope, name, binds)
             if slot is not None:
                 found[name] = slot
         if _records(sources, at, scope):
@@ -51,6 +52,24 @@ def _attribute(sources: Sources, at: At, scope: Scope, name: str, binds: list[tu
             slot.values += [((at[0], other), each.value) for other, each in ordered if each is not bind]
             return slot
     return None
+
+
+_IDS = frozenset({"id", "ids", "next", "counter", "seq", "sequence", "serial"})
+
+
+def _numbers(sources: Sources, at: At, scope: Scope, name: str, binds: list[tuple[str, Bind]]) -> Slot | None:
+    """A number that an object hands out: it begins as a literal and is counted up."""
+    qual, bind = binds[0]
+    if not set(words(name)) & _IDS or bind.value[:2] != ("l", "int"):
+        return None
+    counted = any(
+        op.how == "augment" and op.path == f"self.{name}"
+        for inner in sources.files[at[0]].scopes.values()
+        if inner.parent == at[1]
+        for op in inner.ops
+    )
+    counted = counted or any(each.value[0] == "b" for _, each in binds)
+    return _slot(at, scope, bind, "int", (at[0], qual)) if counted else None
 
 
 def _slot(at: At, scope: Scope, bind: Bind, kind: str, inner: At) -> Slot:

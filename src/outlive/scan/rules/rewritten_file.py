@@ -27,7 +27,7 @@ def find(sources: Sources) -> Iterator[Slot]:
         writes = [each for each in group if each.writes]
         if not reads or not writes:
             continue
-        first = writes[0]
+        first = min(group, key=lambda each: (each.at[0] != writes[0].at[0], each.at[0], each.line))
         path, line, end, symbol = first.declared or (first.at[0], first.line, first.line, first.symbol)
         form = next((each.form for each in writes if each.form), "")
         slot = Slot(key, path, line, end, symbol, "file", NAME, f"{form or 'json'} file")

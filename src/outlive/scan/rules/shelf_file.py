@@ -35,9 +35,10 @@ def find(sources: Sources) -> Iterator[Slot]:
 
 
 def _slot(path: str, qual: str, kind: str, bind: Bind) -> Slot:
+    container = "dbm" if "dbm" in bind.value[1] else "sqlitedict" if "SqliteDict" in bind.value[1] else "shelve"
     argument = bind.value[2][0] if bind.value[2] else ("o",)
     name = str(argument[2]) if argument[0] == "l" else str(argument[1]) if argument[0] == "p" else bind.target
     symbol = bind.target if kind == "module" else name
-    slot = Slot((path, qual, bind.target), path, bind.line, bind.line, symbol, "file", NAME, "shelf file")
+    slot = Slot((path, qual, bind.target), path, bind.line, bind.line, symbol, "file", NAME, container)
     slot.facts["file"] = name
     return slot

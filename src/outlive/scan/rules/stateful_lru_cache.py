@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from outlive.scan.slots import At, Slot, Sources
-from outlive.scan.summary import Scope
+from outlive.scan.summary import Scope, Val
 
 NAME = "stateful-lru-cache"
 MEMOS = frozenset({"lru_cache", "cache", "cached", "memoize", "alru_cache"})
-CHANGES = frozenset({"set item", "augment item", "delete item"})
+WRITES = frozenset({"insert_one", "insert_many", "update_one", "commit", "bulk_create"})
+DRAWS = frozenset({"uuid4", "uuid1", "token_hex", "token_urlsafe", "randint", "random", "choice", "randrange"})
 
 
 def find(sources: Sources) -> Iterator[Slot]:
@@ -42,6 +43,15 @@ def _handed_out(sources: Sources, at: At, scope: Scope) -> str:
 
 
 def _changes(scope: Scope) -> bool:
-    return any(
-        word == "global" and any(bind.target == name for bind in scope.binds) for name, word in scope.shared.items()
+    rebound = any(bind.target in scope.shared for bind in scope.binds) or any(
+        op.path in scope.shared for op in scope.ops if op.how == "augment"
     )
+    drawn = any(value[0] == "c" and _draws(value) for value, _ in scope.returns)
+    return rebound or drawn or any(call.path.rsplit(".", 1)[-1] in WRITES for call in scope.calls)
+
+
+def _draws(value: Val) -> bool:
+    """Whether a value is drawn anew each time, so that remembering it makes it a fact."""
+    if value[0] == "c":
+        return value[1].rsplit(".", 1)[-1] in DRAWS or any(_draws(each) for each in value[2])
+    return value[0] == "p" and value[1].endswith(".hex") and "uuid" in value[1]
