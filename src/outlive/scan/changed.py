@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -85,7 +86,7 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
 def _git(folder: Path, revision: str, *arguments: str) -> bytes:
     command = ["git", "-c", "core.quotePath=false", "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, check=False)
+        done = subprocess.run(command, capture_output=True, check=False, env=os.environ | {"LC_ALL": "C"})
     except OSError as failure:
         raise BadRevision(revision=revision, reason="git is not installed") from failure
     if done.returncode:

@@ -106,7 +106,7 @@ def message(finding: Finding) -> str:
 def _location(path: str, line: int, end_line: int) -> dict[str, Any]:
     return {
         "physicalLocation": {
-            "artifactLocation": {"uri": quote(path), "uriBaseId": "ROOT"},
+            "artifactLocation": {"uri": quote(path, errors="surrogateescape"), "uriBaseId": "ROOT"},
             "region": {"startLine": max(line, 1), "endLine": max(end_line, line, 1)},
         }
     }
