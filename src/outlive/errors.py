@@ -12,6 +12,7 @@
     ├── NotOpen                       a store was used before it could be opened
     ├── JournalFull                   the journal's disk or limit is exhausted
     ├── JournalCorrupt                a journal segment is damaged; it was kept aside
+    ├── ImageTooLarge                 a store's records need more memory than they may take
     ├── JournalUnusable               a journal's folder cannot be opened, or is another process's
     ├── FailPointHit                  a test's fail point was reached
     ├── FileHeld                      another process holds the JSON file
@@ -175,6 +176,19 @@ class JournalCorrupt(OutliveError):
     offset: int = 0
     reason: str = ""
     kept_as: str = ""
+
+
+@dataclass(eq=False, kw_only=True)
+class ImageTooLarge(OutliveError):
+    """A store's records need more memory than OUTLIVE_MAX_IMAGE_BYTES allows; nothing was dropped, nothing changed."""
+
+    message = "{store}: {records} records of about {record_bytes} bytes need {needed_bytes}; {limit_bytes} are allowed"
+    hint = "raise OUTLIVE_MAX_IMAGE_BYTES, or let PostgreSQL answer: outlive advance {store}"
+    store: str = "?"
+    records: int = 0
+    record_bytes: int = 0
+    needed_bytes: int = 0
+    limit_bytes: int = 0
 
 
 @dataclass(eq=False, kw_only=True)

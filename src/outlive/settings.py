@@ -59,6 +59,7 @@ class Settings:
     poll_s: float = 0.2
     backfill_pause_s: float = 0.0
     shadow_share: float = 0.01
+    max_image_bytes: int | None = None
     prefer: str | None = None
 
     @classmethod
@@ -91,6 +92,7 @@ class Settings:
             poll_s=_read(given, "OUTLIVE_POLL_S", _seconds, 0.2),
             backfill_pause_s=_read(given, "OUTLIVE_BACKFILL_PAUSE_S", _seconds, 0.0),
             shadow_share=_read(given, "OUTLIVE_SHADOW_SHARE", _share, 0.01),
+            max_image_bytes=_read(given, "OUTLIVE_MAX_IMAGE_BYTES", _bytes, None),
             prefer=_read(given, "OUTLIVE_PREFER", _side, None),
         )
 
@@ -201,6 +203,14 @@ def _share(text: str) -> float:
     if value > 1:
         raise ValueError("is no share between 0 and 1")
     return value
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"([0-9]{1,18})\s*([KMG]i?B?)?", text, re.IGNORECASE)
+    if found is None or int(found[1]) == 0:
+        raise ValueError("is no number of bytes (such as 500000000, 512M, 2G)")
+    power = " KMG".index((found[2] or " ")[0].upper())
+    return int(found[1]) << 10 * power
 
 
 def _side(text: str) -> str:

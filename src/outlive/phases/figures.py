@@ -51,6 +51,8 @@ class Member:
     phase: str | None = None
     pin: str | None = None
     records: int | None = None
+    image_bytes: int | None = None
+    record_bytes: int | None = None
     journal_units: int = 0
     unlanded: int = 0
     open_units: tuple[str, ...] = ()  # those open for longer than a phase change waits: name and call site

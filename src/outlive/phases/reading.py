@@ -122,6 +122,8 @@ def _member(row: Row, store: str) -> Member:
         phase=own.get("phase"),
         pin=own.get("pin"),
         records=own.get("records"),
+        image_bytes=own.get("image_bytes"),
+        record_bytes=own.get("record_bytes"),
         journal_units=int(report.get("journal_units") or own.get("journal") or 0),
         unlanded=int(own.get("unlanded") or 0),
         open_units=tuple(report.get("open_units") or ()),

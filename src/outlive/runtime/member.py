@@ -154,6 +154,8 @@ def _store(service: Service, store: Any) -> dict[str, Any]:
         "pin": pinned[0] if pinned is not None else None,
         "kind": store.kind,
         "records": store.image_size(),
+        "image_bytes": store.gauge.image_bytes(store),
+        "record_bytes": store.gauge.record_bytes(store),
         "journal": service.resources.journal_units(),
         "unlanded": store.stats["unlanded"],
         "mapping_used_at": used,

@@ -103,6 +103,11 @@ class Service(Host):
         return self.settings.shadow_share
 
     @property
+    def max_image_bytes(self) -> int | None:  # type: ignore[override]
+        """The most memory that one store's image may take."""
+        return self.settings.max_image_bytes
+
+    @property
     def falls_back(self) -> bool:
         """Whether reads of a dual_read store come from memory because PostgreSQL is away."""
         return not self.reachable and any(store.phase == "dual_read" for store in self.stores.values())
@@ -250,6 +255,7 @@ class Service(Host):
             store.kept.clear()
             store.fresh.clear()
             store.unsettled.clear()
+            store.views.reset()
 
     def crash(self) -> None:
         """For tests: drop connection, journal and threads as SIGKILL would, finishing nothing."""

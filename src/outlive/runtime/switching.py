@@ -21,7 +21,7 @@ from outlive.postgres.drive import Ask, Step, drive
 from outlive.postgres.upsert import Statements
 from outlive.records import key_name, parse
 from outlive.runtime import splitting
-from outlive.stores import files, tracking
+from outlive.stores import files, memory, tracking
 from outlive.stores.json_file import JsonFileStore
 from outlive.stores.log import LogStore
 from outlive.stores.mapping import MappingStore
@@ -62,6 +62,7 @@ def _enter_dual_write(service: Service, store: Store, conn: psycopg.Connection[A
     if isinstance(store, JsonFileStore):
         store.refresh()
         settle(service)
+    memory.refuse_grown(store)
     remembered = service.watcher.remembered.pop(store.name, None)
     for cls in record_classes(store):
         tracking.instrument(cls)
@@ -291,6 +292,7 @@ def _place(store: Store, held: dict[Any, Any], came: set[Any]) -> None:
     keys = [key for key in keys if key not in came] + sorted(came, key=lambda key: held[key])
     places = rising([held.get(key) for key in keys], store.host.clock.next)
     store.fresh.update(zip(keys, places, strict=True))
+    store.views.reset()
     store.reorder()
 
 

@@ -124,6 +124,7 @@ class Watcher:
             self.write_behind()
             self._scrub_if_due()
             self._arm()
+            self._tend()
             service = self.service
             service.from_image.attend()
             try:
@@ -139,6 +140,12 @@ class Watcher:
                 self._tell()
             service.from_image.look(away=not there)
             service.from_image.remember()
+
+    def _tend(self) -> None:
+        """Indexes follow their records, in pieces of a few milliseconds."""
+        for store in list(self.service.stores.values()):
+            while store.views.tend() and not self._stop.wait(0.001):
+                pass
 
     def _reconcile(self) -> None:
         if self.service.degraded is not None and not self.service.journal_units():
@@ -425,6 +432,7 @@ class Watcher:
                 store.kept.pop(key, None)
                 return
             stored = store.table.read(rows[0])
+            store.views.altered(key)
             if record is not ABSENT and store.record_type.in_place(record, stored.document):
                 store.record_type.update(record, stored.document)
                 store.retrack(key, record)

@@ -127,9 +127,11 @@ class JsonFileStore(Store):
         return self.image.get(key, ABSENT)
 
     def image_put(self, key: Key, record: Any) -> None:
+        self.views.altered(key)
         self.image[key] = record
 
     def image_drop(self, key: Key) -> None:
+        self.views.altered(key)
         del self.image[key]
 
     def image_items(self) -> Iterator[tuple[Key, Any]]:
@@ -143,6 +145,7 @@ class JsonFileStore(Store):
 
     def enter(self, phase: Phase) -> None:
         self.phase = phase
+        self.views.reset()
         self.tracking = phase != "database"
 
     def retrack(self, key: Key, record: Any) -> None:
@@ -269,6 +272,7 @@ class JsonFileStore(Store):
     def fill(self, rows: Rows) -> None:
         """Make image and kept hold `rows`, as the file's own state: no unit, no change."""
         self.kept.clear()
+        self.views.reset()
         self.image = {}
         keys = self._keys(rows)
         for key, row in zip(keys, rows, strict=True):

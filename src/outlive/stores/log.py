@@ -116,6 +116,7 @@ class LogStore(Store):
         return self.by_key.get(key, ABSENT)
 
     def image_put(self, key: Key, record: Any) -> None:
+        self.views.altered(key)
         if key in self.by_key:
             list.__setitem__(self.image, self.keys.index(key), record)
         else:
@@ -124,6 +125,7 @@ class LogStore(Store):
         self.by_key[key] = record
 
     def image_drop(self, key: Key) -> None:
+        self.views.altered(key)
         index = self.keys.index(key)
         del self.keys[index]
         list.__delitem__(self.image, index)
@@ -143,6 +145,7 @@ class LogStore(Store):
 
     def enter(self, phase: Phase) -> None:
         self.phase = phase
+        self.views.reset()
         self.tracking = phase in ("dual_write", "dual_read")
         kinds: dict[str, type[Log]] = {"legacy": Log, "database": RetiredLog}
         self.image.__class__ = kinds.get(phase, TrackedLog)

@@ -195,9 +195,11 @@ class MappingStore(Store):
         return dict.get(self.image, key, ABSENT)
 
     def image_put(self, key: Key, record: Any) -> None:
+        self.views.altered(key)
         dict.__setitem__(self.image, key, record)
 
     def image_drop(self, key: Key) -> None:
+        self.views.altered(key)
         dict.__delitem__(self.image, key)
 
     def image_items(self) -> Iterator[tuple[Hashable, Any]]:
@@ -213,6 +215,7 @@ class MappingStore(Store):
 
     def enter(self, phase: Phase) -> None:
         self.phase = phase
+        self.views.reset()
         self.tracking = phase in ("dual_write", "dual_read")
         kinds: dict[str, type[Mapping]] = {"legacy": Mapping, "database": RetiredMapping}
         self.image.__class__ = kinds.get(phase, TrackedMapping)

@@ -23,7 +23,9 @@ from outlive.records import MISSING, RecordType, canonical, key_name, parse
 from outlive.records.versions import VersionClock
 from outlive.stores import tracking
 from outlive.stores.handover import hand_over
+from outlive.stores.memory import Gauge
 from outlive.stores.tracking import Place
+from outlive.stores.views import Views
 
 if TYPE_CHECKING:
     from outlive.postgres.tables import StoreTable
@@ -41,6 +43,7 @@ class Host(ABC):
     units: Units
     clock: VersionClock
     shadow_share: float
+    max_image_bytes: int | None = None
     sampled: deque[tuple[Store, Key]]
 
     @abstractmethod
@@ -105,6 +108,8 @@ class Store(ABC):
         self.outside: set[Key] = set()  # keys whose newest change is unlanded: their row is older, or there is none
         self.unsettled: dict[Key, list[Change]] = {}
         self.repository: Any = None
+        self.gauge = Gauge()
+        self.views = Views(self)
         self.used_at: float | None = None
         self.used_by: str | None = None
         self.stats: dict[str, int] = {
@@ -208,6 +213,7 @@ class Store(ABC):
             change.before_position = self.position(key)
             unit.changes[(id(self), key)] = change
             self.unsettled.setdefault(key, []).append(change)
+            self.views.altered(key)
         return change
 
     def _value_before(self, key: Key, field: str) -> Any:
@@ -449,6 +455,7 @@ class Store(ABC):
 
     def write_field(self, key: Key, record: Any, field: str, value: Any) -> None:
         """Set one field of a live record to an encoded value, keeping the record's identity and tracking."""
+        self.views.altered(key)
         document = {} if value is MISSING else {field: value}
         if self.record_type.kind == "value":
             self.image_put(key, tracking.adopt(self.record_type.record(document), (Place(self, key, None),)))

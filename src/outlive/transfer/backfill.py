@@ -56,6 +56,7 @@ def begin(store: Store, remembered: dict[Any, Kept] | None = None) -> list[Any]:
     store.since = store.host.clock.next()
     store.copying = True
     store.gone.clear()
+    store.views.reset()
     if remembered:
         known = [remembered[key].position if key in remembered else None for key in keys]
         store.fresh.update(zip(keys, rising(known, store.host.clock.next), strict=True))

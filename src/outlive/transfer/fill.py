@@ -12,7 +12,7 @@ from outlive.commit.unit import Kept
 from outlive.errors import Unholdable
 from outlive.postgres.upsert import Statements
 from outlive.records import canonical, parse, parse_key
-from outlive.stores import tracking
+from outlive.stores import memory, tracking
 from outlive.stores.json_file import JsonFileStore
 from outlive.stores.store import Store, restored
 from outlive.stores.tracking import Place
@@ -87,12 +87,14 @@ def fill(store: Store, conn: psycopg.Connection[Any]) -> float:
 
 
 def install(store: Store, records: dict[Any, tuple[bytes, int, Any]]) -> None:
-    """Makes image and kept hold these records, in the order of their positions."""
+    """Makes image and kept hold these records, in the order of their positions. Raises ImageTooLarge."""
     with store.units.lock:
+        memory.refuse_too_large(store, records, build)
         for key, record in list(store.image_items()):
             tracking.release(record, store, key)
         store.kept.clear()
         store.fresh.clear()
+        store.views.reset()
         items = []
         for key, (encoded, version, position) in sorted(records.items(), key=lambda item: item[1][2]):
             items.append((key, build(store, key, encoded)))

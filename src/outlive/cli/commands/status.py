@@ -18,7 +18,7 @@ from outlive.postgres.drive import drive
 
 NAME = "status"
 COLUMNS = ("store", "phase", "flags", "epoch", "members", "journal", "back-fill", "parity", "unlanded", "pins", "next")
-MEMBER_COLUMNS = ("member", "process", "state", "epoch", "seen", "records", "journal", "open units", "pin")
+MEMBER_COLUMNS = ("member", "process", "state", "epoch", "seen", "records", "memory", "journal", "open units", "pin")
 
 
 def command(store: AnyStore = None, json: AsJson = False) -> None:
@@ -127,6 +127,7 @@ def _member(member: Member) -> tuple[str, ...]:
         str(member.epoch),
         f"{output.age(member.seen_age_s)} ago",
         "-" if member.records is None else str(member.records),
+        "-" if member.image_bytes is None else f"{member.image_bytes / 2**20:.1f} MiB",
         str(member.journal_units),
         str(len(member.open_units)),
         member.pin or "-",
