@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-SKIPPED = {".git", ".venv", ".outlive", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "__pycache__"}
+SKIPPED = {".git", ".venv", ".outlive", ".bench", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "__pycache__"}
 HOSTS = [
     ("pypi", "org"),
     ("pythonhosted", "org"),

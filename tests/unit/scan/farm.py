@@ -1,4 +1,7 @@
-"""The services of the hand-made guide as findings, as the engine describes them: what every report is tried on."""
+"""The services of the hand-made guide as findings, as the engine describes them: what every report is tried on.
+
+Long: a list of stores is as long as the guide.
+"""
 
 from __future__ import annotations
 
