@@ -28,7 +28,7 @@ LINK_TYPES = re.compile(
     r"\b(WebSocket\w*|\w*Connection|\w*Socket|Task|Future|R?Lock|Semaphore|Event|\w*Queue|Thread|Process|Popen|StreamWriter|"
     r"StreamReader|\w*Transport|Client|AsyncClient|ClientSession|VoiceClient|VoiceProtocol|Timer|TimerHandle|Condition|"
     r"Subscription|WebSocketServerProtocol|WebSocketClientProtocol|WebSocketResponse|Executor|Job|SSHClient|Session|"
-    r"MemoryObjectSendStream|CancelScope|Barrier|Subprocess|TelegramClient|Channel|socket|AsyncTask|Protocol)\b"
+    r"MemoryObjectSendStream|Server|CancelScope|Barrier|Subprocess|TelegramClient|Channel|socket|AsyncTask|Protocol)\b"
 )
 LINK_CALLS = re.compile(
     r"(^|\.)(create_task|ensure_future|Lock|RLock|Semaphore|Event|Queue|Future|create_future|Thread|Timer|Popen|Process|"
@@ -108,6 +108,8 @@ class World:
     service: dict[str, str]
     served: set[str] = field(default_factory=set)
     mirrored: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
+    doors: dict[At, Entry] = field(default_factory=dict)
+    started: set[At] = field(default_factory=set)
 
     def entries(self, at: At) -> tuple[Entry, ...]:
         """The doors that lead to a scope."""
@@ -175,28 +177,7 @@ class _Case:
         """Why a container dies with an object or a call, empty when it lives on."""
         slot = self.slot
         if slot.kind == "closure":
-            if slot.rule == "default-argument":
-                return ""
-            if serving(self.world.entries(slot.at)) and self.world.files[slot.path].scopes[slot.key[1]].name not in {
-                "main",
-                "run",
-            }:
-                return "lives for one call"
-            scopes = self.world.files[slot.path].scopes
-            doors = [
-                qual
-                for qual in scopes
-                if qual.startswith(f"{slot.key[1]}.") and serving(self.world.entries((slot.path, qual)))
-            ]
-            decorator = any(
-                call_path in {"wraps", "functools.wraps"}
-                for qual in scopes
-                if qual.startswith(f"{slot.key[1]}.")
-                for call_path in (each.path for each in scopes[qual].decorators)
-            )
-            if not doors and not decorator:
-                return "no door leads to the functions that use it"
-            return ""
+            return self._closure()
         owner = (slot.key[0], slot.key[1])
         if slot.kind == "class":
             return "" if self.later or slot.container in _PLAIN else ""
@@ -205,6 +186,21 @@ class _Case:
             return "its object is not known to outlive a request"
         self.why_long = why
         return ""
+
+    def _closure(self) -> str:
+        """A closure lives on when what is inside is a door, or the outer function is a decorator or a factory."""
+        slot, world = self.slot, self.world
+        if slot.rule == "default-argument":
+            return ""
+        scopes = world.files[slot.path].scopes
+        if serving(world.entries(slot.at)) and scopes[slot.key[1]].name not in {"main", "run"}:
+            return "lives for one call"
+        inner = [qual for qual in scopes if qual.startswith(f"{slot.key[1]}.")]
+        if any(serving((world.doors[(slot.path, qual)],)) for qual in inner if (slot.path, qual) in world.doors):
+            return ""
+        wraps = any(each.path in {"wraps", "functools.wraps"} for qual in inner for each in scopes[qual].decorators)
+        made = slot.at in world.started and any(serving(world.entries((slot.path, qual))) for qual in inner)
+        return "" if wraps or made else "no door leads to the functions that use it"
 
     def verdict(self) -> Verdict:
         """The class by the first rule that applies, most certain ones first."""
@@ -285,6 +281,13 @@ class _Case:
         return None
 
     def _scanned_record(self) -> bool:
+        """Whether the code itself defines what is held, and not as something that lives on a wire or a processor."""
+        for owner in self.slot.records:
+            if re.search(
+                r"(Connection|Socket|Protocol|Transport|Process|Thread|Worker|Lock|Queue|Future|Server|Subprocess)$",
+                owner[1],
+            ):
+                return bool(self.world.files[owner[0]].scopes[owner[1]].decorators) or _declares(self.world, owner)
         return bool(self.slot.records)
 
     def _link(self, at: At, value: Val) -> bool:
@@ -393,7 +396,8 @@ class _Case:
             self.name_words & CACHE_WORDS and self.slot.kind in {"class", "instance"}
         )
         if named and (derived or not self._domain()):
-            return Verdict("cache", [f"named a {sorted(named)[0]}", *derived])
+            word = sorted(self.name_words & CACHE_WORDS)[0]
+            return Verdict("cache", [f"named a {word}", *derived])
         if derived and not self._edited():
             return Verdict("cache", derived)
         return None
@@ -610,7 +614,7 @@ class _Case:
         return any(entry.kind in {"http", "bot", "message", "websocket"} for entry in _doors(self.world, self.later))
 
     def _unreached_counts(self) -> bool:
-        if EXAMPLE_PATHS.search(self.slot.path) or self.slot.container in _PLAIN:
+        if EXAMPLE_PATHS.search(self.slot.path) or self.slot.container in _PLAIN or self.slot.kind != "module":
             return False
         inserts = [use for use in self.later if use.how in INSERTS]
         return bool(inserts) and bool(
@@ -638,6 +642,12 @@ def file_sites(slot: Slot) -> list[tuple[At, int, bool]]:
         path, qual, number, writes = line.split("\t")
         found.append(((path, qual), int(number), writes == "1"))
     return found
+
+
+def _declares(world: World, owner: At) -> bool:
+    return any(
+        each.rsplit(".", 1)[-1] in {"BaseModel", "Struct", "TypedDict"} for each in world.resolver.bases(owner)[1]
+    )
 
 
 def _empty(slot: Slot) -> bool:

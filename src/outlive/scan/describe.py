@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from outlive.scan.annotations import key_of
+from outlive.scan.annotations import key_of, split
 from outlive.scan.catalogue import Entry, FieldInfo, Finding, Site
 from outlive.scan.catalogue import Use as FieldUse
 from outlive.scan.classify import Verdict, World, counter_used, file_sites
@@ -118,8 +118,10 @@ def _container(slot: Slot, record: str) -> str:
 
 def _plain(annotation: str) -> str:
     text = annotation.strip().strip("\"'")
-    found = re.fullmatch(r"(?:typing\.)?(?:Final|ClassVar|Annotated)\[(.*)\]", text)
-    return found[1] if found else text
+    found = re.fullmatch(r"(?:typing\.)?(Final|ClassVar|Annotated)\[(.*)\]", text, re.DOTALL)
+    if not found:
+        return text
+    return split(found[2], ",")[0].strip()
 
 
 def _key(world: World, slot: Slot, uses: list[Use]) -> str:

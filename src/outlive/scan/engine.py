@@ -146,9 +146,12 @@ def understand(files: dict[str, Summary], folders: dict[str, str], root: str = "
     graph = calls.build(files, resolver)
     entries = doors.find(files, resolver)
     reached = doors.reach(entries, graph)
-    longevity = Longevity(files, resolver, graph, entries, reached)
-    served = {folders.get(at[0], "") for at, entry in entries.items() if doors.serving((entry,))}
+    started = doors.started(files, entries, graph)
+    longevity = Longevity(files, resolver, graph, entries, reached, started)
+    served = {folders.get(at[0], "") for at, entry in entries.items() if entry.kind in doors.OUTSIDE}
     world = World(files, resolver, longevity, reached, collect(files, resolver), folders, served)
+    world.doors = entries
+    world.started = started
     world.mirrored = mirrors(world, slots)
     return world, slots
 

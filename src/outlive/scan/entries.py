@@ -16,6 +16,7 @@ from outlive.scan.resolve import At, Resolver
 from outlive.scan.summary import Call, Decorator, Scope, Summary, Val
 
 MOST_ENTRIES = 8
+OUTSIDE = frozenset({"http", "bot", "message", "websocket"})
 HTTP = frozenset(
     {
         "get", "post", "put", "patch", "delete", "head", "options", "route", "api_route", "websocket", "websocket_route",
@@ -155,11 +156,6 @@ CALLBACK_ATTRIBUTES = (
     "on_data",
     "on_event",
 )
-LOOP_CALLS = (
-    "sleep", "recv", "recvfrom", "accept", "poll", "wait", "get", "read", "readline", "receive", "input", "select", "getUpdates",
-    "get_updates", "run_pending", "recv_json", "recv_multipart", "receive_json", "receive_text", "listen", "next_event", "raw_input",
-    "readuntil", "dequeue", "blpop", "prompt", "consume",
-)  # fmt: skip
 
 
 def find(files: dict[str, Summary], resolver: Resolver) -> dict[At, Entry]:
@@ -204,10 +200,10 @@ class _Finder:
         ):
             kind = "cli" if scope.name == "main" else "startup"
             self._add(at, Entry(kind, "python", scope.name, at[0], scope.line), weak=True)
-        if scope.kind == "function" and [each.name for each in scope.params][-2:] == ["environ", "start_response"]:
-            self._add(at, Entry("http", "wsgi", scope.name, at[0], scope.line))
-        if scope.kind == "function" and [each.name for each in scope.params][-3:] == ["scope", "receive", "send"]:
-            self._add(at, Entry("http", "asgi", scope.name, at[0], scope.line))
+        if scope.kind == "function" and not scope.parent:
+            names = [each.name for each in scope.params]
+            if names in (["environ", "start_response"], ["scope", "receive", "send"]):
+                self._add(at, Entry("http", "wsgi" if len(names) == 2 else "asgi", scope.name, at[0], scope.line))
 
     def _add(self, at: At, entry: Entry, *, weak: bool = False) -> None:
         known = self.found.get(at)
@@ -294,20 +290,8 @@ class _Finder:
         """An endless loop that waits for something is a door, unless a better one is known."""
         if not scope.loops or at in self.found:
             return
-        waits = next((call for call in scope.calls if call.path.rsplit(".", 1)[-1] in LOOP_CALLS), None)
-        if waits is not None:
-            name = waits.path.rsplit(".", 1)[-1]
-            self._add(
-                at,
-                Entry(
-                    "cli" if name in {"input", "prompt"} else "thread",
-                    "loop",
-                    f"loop in {scope.name}",
-                    at[0],
-                    scope.line,
-                ),
-                weak=True,
-            )
+        kind = "cli" if scope.loops in {"input", "prompt", "raw_input"} else "thread"
+        self._add(at, Entry(kind, "loop", f"loop in {scope.name}", at[0], scope.line), weak=True)
 
     def _class(self, at: At, scope: Scope) -> None:
         inside, outside = self.resolver.bases(at)
@@ -444,6 +428,21 @@ def reach(entries: dict[At, Entry], graph: Graph) -> dict[At, tuple[Entry, ...]]
                 known[entry] = None
                 queue.append((target, entry))
     return {at: tuple(each) for at, each in found.items()}
+
+
+def started(files: dict[str, Summary], entries: dict[At, Entry], graph: Graph) -> set[At]:
+    """The functions that importing a module, a main function or a start-up hook runs."""
+    queue = deque(
+        (path, qual) for path, file in files.items() for qual, scope in file.scopes.items() if scope.kind != "function"
+    )
+    queue.extend(at for at, entry in entries.items() if entry.kind in {"startup", "cli"})
+    found = set(queue)
+    while queue:
+        for target in graph.edges.get(queue.popleft(), ()):
+            if target not in found:
+                found.add(target)
+                queue.append(target)
+    return found
 
 
 def serving(entries: Iterator[Entry] | tuple[Entry, ...]) -> bool:

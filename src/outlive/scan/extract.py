@@ -18,7 +18,18 @@ from outlive.scan.values import Values, path_of
 
 _MARK = re.compile(rb"#\s*outlive:\s*([a-z-]+)")
 _PYTHON_2 = re.compile(rb"^\s*(print\s+[\"'\w]|except\s+\w+\s*,\s*\w+\s*:|raise\s+\w+\s*,)", re.M)
-_COMMENT = re.compile(rb"#\s?(.*)$")
+_RUNNING = re.compile(r"run|stop|alive|active|shutdown|exit|closed|keep|quit|serv|ok\b|connected", re.I)
+_MESSAGES = re.compile(
+    r"messages?\b|consumer|listen|\bws\b|websocket|pubsub|subscription|\bsub\b|reader|stream_events", re.I
+)
+WAITS = frozenset(
+    {
+        "sleep", "recv", "recvfrom", "accept", "poll", "readline", "receive", "input", "getUpdates", "get_updates",
+        "run_pending", "recv_json", "recv_multipart", "receive_json", "receive_text", "listen", "next_event", "raw_input",
+        "readuntil", "blpop", "brpop", "prompt", "consume", "receive_bytes", "recv_string", "get_message", "read_message",
+        "receive_message", "long_poll", "longpoll", "recv_pyobj", "select", "xread", "xreadgroup", "get_event", "wait",
+    }
+)  # fmt: skip
 
 
 def summarise(path: str, source: bytes) -> Summary | Skipped:
@@ -229,16 +240,17 @@ class Extractor(Values):
         if path:
             self.loops.pop()
         self.body(node.orelse)
-        if isinstance(node, ast.AsyncFor):
-            self.scope.loops = True
+        if isinstance(node, ast.AsyncFor) and _MESSAGES.search(path_of(value)):
+            self.scope.loops = "receive"
 
     def _while(self, node: ast.While) -> None:
         self.used(node.test)
-        endless = isinstance(node.test, ast.Constant) and bool(node.test.value)
-        named = isinstance(node.test, ast.Attribute | ast.UnaryOp | ast.Name)
-        if endless or named:
-            self.scope.loops = True
+        calls, returns = len(self.scope.calls), len(self.scope.returns)
         self.body(node.body)
+        endless = isinstance(node.test, ast.Constant) and bool(node.test.value)
+        if (endless or _runs_on(node.test)) and len(self.scope.returns) == returns:
+            names = [call.path.rsplit(".", 1)[-1] for call in self.scope.calls[calls:]]
+            self.scope.loops = self.scope.loops or next((name for name in names if name in WAITS), "")
         self.body(node.orelse)
 
     def _if(self, node: ast.If) -> None:
@@ -311,6 +323,12 @@ class Extractor(Values):
             elif isinstance(each, list):
                 self.body([one for one in each if isinstance(one, ast.stmt)])
         return OTHER
+
+
+def _runs_on(test: ast.expr) -> bool:
+    """Whether a loop's condition asks for the end of the program: `while self.running`, `while not stop.is_set()`."""
+    text = ast.unparse(test) if isinstance(test, ast.Name | ast.Attribute | ast.UnaryOp | ast.Call) else ""
+    return bool(_RUNNING.search(text))
 
 
 def _type_checking(test: ast.expr) -> bool:

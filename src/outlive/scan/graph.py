@@ -20,7 +20,7 @@ COMMON = frozenset(
     }
 )  # fmt: skip
 _GIVEN = frozenset({"slot", "copy", "inst", "func", "class"})
-MOST_BY_NAME = 3
+SHORTEST_NAME = 5
 
 
 @dataclass
@@ -115,7 +115,7 @@ class _Builder:
                 found = self._dispatched(edges, ref) or found
             found = found or ref.kind in {"copy", "items"} or (ref.kind == "ext" and not ref.key[0].endswith("()"))
         if not found and "." in call.path:
-            self._by_name(edges, call.path)
+            self._by_name(at, edges, call.path)
         for value in (*call.args, *(each for _, each in call.kwargs)):
             if value[0] == "p":
                 self._handed(at, edges, value)
@@ -132,11 +132,14 @@ class _Builder:
                         found = True
         return found
 
-    def _by_name(self, edges: set[At], path: str) -> None:
+    def _by_name(self, at: At, edges: set[At], path: str) -> None:
+        """A method of an unknown object, when the service has exactly one of that name."""
         name = path.rsplit(".", 1)[-1].rstrip("()")
         known = self.methods.get(name, ())
-        if 0 < len(known) <= MOST_BY_NAME:
-            edges.update(known)
+        if len(name) >= SHORTEST_NAME and len(known) == 1:
+            service = self.resolver.service
+            if service.get(known[0][0]) == service.get(at[0]):
+                edges.update(known)
 
     def _handed(self, at: At, edges: set[At], value: Val) -> None:
         for ref in self.resolver.value(at, value):

@@ -30,6 +30,7 @@ class Longevity:
     graph: Graph
     entries: dict[At, Entry]
     reached: dict[At, tuple[Entry, ...]]
+    started: set[At]
     _known: dict[At, str] = field(default_factory=dict)
     _kept: set[At] = field(default_factory=set)
 
@@ -103,11 +104,10 @@ class Longevity:
 
     def _starts(self, at: At) -> bool:
         """Whether a function runs at start and not for each request, though its objects serve requests."""
-        found = self.reached.get(at, ())
         own = self.entries.get(at)
         if own is not None and own.framework == "loop":
             return True
-        return not serving(found)
+        return at in self.started and not serving(self.reached.get(at, ()))
 
     def _shape(self, owner: At, scope: Scope) -> str:
         if any("metaclass:" in each and "ingleton" in each for each in self.resolver.bases(owner)[1]):

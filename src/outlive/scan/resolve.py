@@ -29,6 +29,7 @@ BOT_DATA = re.compile(r"^(?:context|ctx)\.bot_data\['(\w+)'\]")
 ONE = frozenset({"get", "pop", "setdefault", "popitem", "popleft", "__getitem__", "peekitem"})
 SAME = frozenset({"values", "keys", "copy", "most_common", "elements", "__iter__", "to_dict"})
 MOST_REFS = 6
+DEEPEST = 80
 _BUILTINS = frozenset(dir(builtins))
 
 
@@ -130,7 +131,7 @@ class Resolver:
         found = self._paths.get(key)
         if found is None:
             busy = (at[0], at[1], f"{text} ")
-            if busy in self._busy:
+            if busy in self._busy or len(self._busy) > DEEPEST:
                 return ()
             self._busy.add(busy)
             try:
@@ -329,7 +330,7 @@ class Resolver:
         key = (at[0], at[1], name)
         found = self._names.get(key)
         if found is None:
-            if key in self._busy:
+            if key in self._busy or len(self._busy) > DEEPEST:
                 return ()
             self._busy.add(key)
             try:
@@ -402,7 +403,8 @@ class Resolver:
             if position == 0 and owner is not None and not _static(scope):
                 return (Ref("inst", owner), *(Ref("slot", key) for key in self.own.get(owner, ())))
             outer = (at[0], scope.parent)
-            found = list(self.given.get((at[0], at[1], name), ()))
+            fresh = any(bind.value[0] in {"k", "d"} for bind in self._bound(at).get(name, ()))
+            found = [] if fresh else list(self.given.get((at[0], at[1], name), ()))
             if param.annotation:
                 found.extend(self.annotated(outer, param.annotation))
                 found.extend(self._depends(outer, param.annotation))

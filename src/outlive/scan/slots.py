@@ -75,9 +75,9 @@ class Sources:
                 if scope.kind == kind:
                     yield (path, qual), scope
 
-    def container(self, at: At, bind: Bind) -> str:
+    def container(self, at: At, bind: Bind, depth: int = 0) -> str:
         """The kind of container that a binding makes, empty when it makes none."""
-        found = self.container_of(at, bind.value)
+        found = self.container_of(at, bind.value, depth)
         stated = kind_of(bind.annotation) if bind.annotation else ""
         if found:
             return stated or found
@@ -141,7 +141,7 @@ class Sources:
         scope = self.resolver.scope(at)
         for bind in scope.binds:
             if bind.target == value[1]:
-                found = self.container(at, bind) if bind.value[0] != "n" else ""
+                found = self.container(at, bind, depth + 1) if bind.value[0] != "n" else ""
                 if found:
                     return found
         return ""

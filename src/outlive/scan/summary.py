@@ -94,7 +94,7 @@ class Scope:
     end: int
     parent: str = ""
     is_async: bool = False
-    loops: bool = False
+    loops: str = ""
     params: tuple[Param, ...] = ()
     decorators: tuple[Decorator, ...] = ()
     bases: tuple[Val, ...] = ()

@@ -27,6 +27,8 @@ def find(sources: Sources) -> Iterator[Slot]:
     for at, scope in sources.scopes("class"):
         found: dict[str, Slot] = {}
         for name, binds in sources.resolver.attributes.get(at, {}).items():
+            if name.startswith("__") and name.endswith("__"):
+                continue
             slot = _attribute(sources, at, scope, name, binds) or _numbers(sources, at, scope, name, binds)
             if slot is not None:
                 found[name] = slot
