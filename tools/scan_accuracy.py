@@ -1,21 +1,21 @@
 """Precision and recall of `outlive scan` on real packages, against labels made by hand.
 
-Run: tools/scan_accuracy.py [--corpus FOLDER] [--set tune|held-out] [--package NAME] [--show]
+Run: tools/scan_accuracy.py [--corpus FOLDER] [--set tune|held-out] [--package NAME] [--show] [--page]
 
 The packages of tests/cases/scan-accuracy/labels.json are fetched by pip with their pinned versions and hashes, unpacked
 and scanned, each alone. A store found and labelled is right; found and not labelled is a false alarm, unless the labels
-call it disputed: then it counts neither way. `--show` prints every miss and false alarm.
+call it disputed: then it counts neither way. `--show` prints every miss and false alarm; `--page` writes the table and
+the lists into docs/scan-accuracy.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -24,6 +24,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LABELS = ROOT / "tests" / "cases" / "scan-accuracy" / "labels.json"
+PAGE = ROOT / "docs" / "scan-accuracy.md"
+BEGIN, END = "<!-- written by tools/scan_accuracy.py --page -->", "<!-- end -->"
 sys.path.insert(0, str(ROOT / "src"))
 
 from outlive.scan.catalogue import Finding  # noqa: E402
@@ -69,7 +71,26 @@ def main() -> int:
             for kind in ("missed", "false", "disputed"):
                 for text in getattr(each, kind):
                     print(f"{kind:9} {package['name']}: {text}")
+    if arguments.page:
+        write_page(scores)
     return 0
+
+
+def write_page(scores: list[tuple[Package, Score]]) -> None:
+    """Put the table, the misses, the false alarms and the disputed labels between the page's marks."""
+    lines = ["", *table(scores)]
+    for kind, title in (("missed", "Missed"), ("false", "False alarms")):
+        found = [(package["name"], text) for package, each in scores for text in getattr(each, kind)]
+        lines += ["", f"### {title}", ""]
+        lines += [f"* {name}: `{text.split('  (')[0]}`" for name, text in found] or ["None."]
+    lines += ["", "### Disputed", ""]
+    for package, _ in scores:
+        lines += [
+            f"* {package['name']}: `{one['path']}` `{one['symbol']}`: {one['why']}" for one in package["disputed"]
+        ]
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n\n{END}{after}", encoding="utf-8")
 
 
 def _arguments() -> argparse.Namespace:
@@ -78,6 +99,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--set", choices=("tune", "held-out"))
     parser.add_argument("--package")
     parser.add_argument("--show", action="store_true")
+    parser.add_argument("--page", action="store_true")
     return parser.parse_args()
 
 
@@ -105,12 +127,8 @@ def unpacked(package: Package, corpus: Path) -> Path:
     folder = corpus / "unpacked" / f"{package['name']}-{package['version']}"
     if not folder.exists():
         folder.mkdir(parents=True)
-        if archive.suffix == ".whl":
-            with zipfile.ZipFile(archive) as wheel:
-                wheel.extractall(folder)
-        else:
-            with tarfile.open(archive) as source:
-                source.extractall(folder, filter="data")  # noqa: S202 - the filter keeps it below the folder
+        wheel = archive.suffix == ".whl"
+        shutil.unpack_archive(archive, folder, format="zip" if wheel else None, filter=None if wheel else "data")
     inner = [each for each in folder.iterdir() if each.is_dir()]
     return inner[0] if archive.suffix != ".whl" and len(inner) == 1 else folder
 
