@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import Any
 
 import psycopg
@@ -13,7 +13,7 @@ from outlive.commit.unit import ABSENT
 from outlive.postgres.connect import Database
 from outlive.postgres.tables import StoreTable
 from outlive.records import RecordType
-from outlive.stores.repository import DELETED
+from outlive.stores.repository import DELETED, Repository
 
 
 class Shelf:
@@ -22,14 +22,18 @@ class Shelf:
     def __init__(self, table: StoreTable, db: Database, key_of: Callable[[Any], Hashable]) -> None:
         self.name = "shelf"
         self.record_type: RecordType = table.record_type
+        self.place = table.place
+        self.tenant = table.options.tenant
         self.table: StoreTable | None = table
         self.db = db
         self.key_of = key_of
         self.by_sql = False
+        self.tracked = True
         self.image: dict[Hashable, Any] = {}
         self.changes: dict[Hashable, Any] = {}
         self.seconds: list[float] = []
         self.settled = 0
+        self.repository = Repository(self)
 
     def fill(self, records: Iterable[Any], keys: Iterable[Hashable] | None = None) -> None:
         """Make image and table hold exactly these records, in this order."""
@@ -66,6 +70,13 @@ class Shelf:
         """Live records in insertion order."""
         return self.image.items()
 
+    def texts(self, items: Any, encode: Any, form: Any) -> list[bytes]:
+        """Nothing is kept."""
+        return [encode(record) for _, record in items]
+
+    def candidates(self, query: Any, peek: Any) -> None:
+        """No index."""
+
     def unit_changes(self) -> dict[Hashable, Any]:
         """What the open unit has not committed."""
         return self.changes
@@ -73,6 +84,14 @@ class Shelf:
     def unit_put(self, key: Hashable, record: Any, insert: bool) -> None:
         """Adds or replaces a record."""
         (self.changes if self.by_sql else self.image)[key] = record
+
+    def image_position(self, key: Hashable) -> int | None:
+        """Where a record stands."""
+        return list(self.image).index(key) if self.tracked else None
+
+    def together(self) -> AbstractContextManager[None]:
+        """Several writes as one."""
+        return nullcontext()
 
     def writes_image(self) -> bool:
         """Whether writes go to the image; else to `changes`, as in phase database."""

@@ -9,6 +9,8 @@ The names below are imported at their first use, so that the tools that read cod
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from outlive.postgres.options import Index
+    from outlive.query.areas import Box, Circle, Polygon
     from outlive.runtime.declare import (
         configure,
         counter,
@@ -21,11 +23,18 @@ if TYPE_CHECKING:
         set,  # noqa: A004
         unit,
     )
+    from outlive.runtime.responses import json_response
     from outlive.runtime.service import Service
     from outlive.settings import Settings, load_dotenv
+    from outlive.stores.repository import Repository
 
 __version__ = "0.1.0"
 __all__ = [
+    "Box",
+    "Circle",
+    "Index",
+    "Polygon",
+    "Repository",
     "Service",
     "Settings",
     "configure",
@@ -33,6 +42,7 @@ __all__ = [
     "flush",
     "install",
     "json_file",
+    "json_response",
     "load_dotenv",
     "log",
     "mapping",
@@ -42,7 +52,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Box": "outlive.query.areas",
+    "Circle": "outlive.query.areas",
+    "Index": "outlive.postgres.options",
+    "Polygon": "outlive.query.areas",
+    "Repository": "outlive.stores.repository",
     "Service": "outlive.runtime.service",
+    "json_response": "outlive.runtime.responses",
     "Settings": "outlive.settings",
     "load_dotenv": "outlive.settings",
 }

@@ -40,6 +40,7 @@ from outlive.postgres.layouts import (
     identifier,
     model_layout,
 )
+from outlive.postgres.options import PLAIN, TableOptions
 from outlive.records import MISSING, Document, Json, RecordType, canonical_text, key_text, parse, parse_key
 from outlive.records.codec import GENERIC, tag_of
 
@@ -77,8 +78,11 @@ class StoreTable:
     ones keep it in `outlive_extra`.
     """
 
-    def __init__(self, service: str, store: str, record_type: RecordType, layout: Layout) -> None:
+    def __init__(
+        self, service: str, store: str, record_type: RecordType, layout: Layout, options: TableOptions = PLAIN
+    ) -> None:
         self.service, self.store, self.record_type = service, store, record_type
+        self.options, self.place = options, options.place
         self.table, self.columns, self.key_column = layout.table, layout.columns, layout.key
         self.strict, self.whole = layout.strict, layout.whole
         self.key_name = KEY if layout.key is None else layout.key.name
@@ -113,18 +117,28 @@ class StoreTable:
         return tuple(field for field in dict.fromkeys([*self.record_type.fields, *by_column]) if field in held)
 
     @classmethod
-    def derive(cls, service: str, store: str, record_type: RecordType, key: str | None) -> StoreTable:
+    def derive(
+        cls, service: str, store: str, record_type: RecordType, key: str | None, options: TableOptions = PLAIN
+    ) -> StoreTable:
         """The table for a record type: schema of the service, typed columns for declared fields, all nullable."""
-        return cls(service, store, record_type, derived_layout(service, store, record_type, key))
+        return cls(service, store, record_type, derived_layout(service, store, record_type, key), options)
 
     @classmethod
-    def from_model(cls, service: str, store: str, record_type: RecordType, key: str | None, model: Any) -> StoreTable:
+    def from_model(
+        cls,
+        service: str,
+        store: str,
+        record_type: RecordType,
+        key: str | None,
+        model: Any,
+        options: TableOptions = PLAIN,
+    ) -> StoreTable:
         """The table that the user gives, a declarative class or a Table; values outside a column's domain are refused.
 
         Raises SchemaMismatch when system columns or the key are missing, or a record field's column has a type that
         outlive cannot write.
         """
-        return cls(service, store, record_type, model_layout(record_type, key, model))
+        return cls(service, store, record_type, model_layout(record_type, key, model), options)
 
     # Writing.
 
@@ -242,9 +256,10 @@ class StoreTable:
         """Key, document, version, position of a row in `column_names` order, as psycopg's default loaders give it."""
         extra = row[-3] if self.has_extra else None
         document = self._whole_document(row[1], extra) if self.whole else self._typed_document(row, extra)
-        return Stored(self._read_key(row[0]), document, row[-2], row[-1])
+        return Stored(self.read_key(row[0]), document, row[-2], row[-1])
 
-    def _read_key(self, value: Any) -> Any:
+    def read_key(self, value: Any) -> Any:
+        """The key that the key column's value stands for."""
         return parse_key(value) if self.key_column is None else GENERIC.decode(self.key_column.converter.back(value))
 
     def _typed_document(self, row: Sequence[Any], extra: dict[str, Any] | None) -> Document:

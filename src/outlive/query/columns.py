@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import types
+import typing
 import uuid
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from typing import Any, LiteralString, Protocol
 import sqlalchemy
 from psycopg import sql
 
+from outlive.query.paths import PLACE, split
 from outlive.query.pieces import Piece, build
 from outlive.query.values import keyed
 from outlive.records import RecordType
@@ -20,6 +23,8 @@ from outlive.records import RecordType
 # A $datetime with an offset: the column holds the same instant, whatever the offset.
 AWARE = r'^\{"\$datetime":\[?"[^"T]+T[^"]*[+-][0-9:.]+"'
 NUMBERS = {"bigint": "integer", "double precision": "float", "numeric": "numeric", "boolean": "boolean"}
+TAGGED = '%{"$%'  # in the text of jsonb: a value that is written with a tag
+PLACES = (Any, object, dict, list, str, int, float, bool, type(None), typing.Union, types.UnionType)
 EXTRA, DOCUMENT, MISSING_FIELDS = "outlive_extra", "document", "$missing"
 
 
@@ -53,7 +58,10 @@ class QueryTable(Protocol):
     def key_column(self) -> _Stored | None: ...
     @property
     def key_cast(self) -> LiteralString: ...
+    @property
+    def place(self) -> tuple[str, str] | None: ...
     def key_literal(self, key: Hashable) -> str: ...
+    def read_key(self, value: Any) -> Hashable: ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,8 @@ class Column:
     `json`, or `opaque` for a type that SQL never compares. `kind` is the kind (see `values`) of what the record
     holds when the column alone gives it, None for json and opaque. `odd` is true for rows where the column decides
     nothing, `loose` for rows where it holds an equal value at most, not the very one. Both are never null. `number` is
-    the type that stored numbers are read as, None for "int if whole, else float".
+    the type that stored numbers are read as, None for "int if whole, else float". `hidden` is true for rows where a
+    path may lead to a value that `place` does not show; `parts` are the columns of a place's latitude and longitude.
     """
 
     field: str
@@ -74,6 +83,8 @@ class Column:
     odd: Piece
     loose: Piece
     number: type | None = None
+    hidden: Piece | None = None
+    parts: tuple[Column, Column] | None = None
 
     def compares(self, value: Any) -> bool:
         """Whether a record's value has the kind of the column's own values, or is None."""
@@ -100,6 +111,30 @@ class Columns:
         return {column.field: column for column in (*self._source.columns, *([] if key is None else [key]))}
 
     def _find(self, field: str) -> Column:
+        if field == PLACE and self._source.place is not None:
+            return self._pair(*self._source.place)
+        way = split(field, self._stored)
+        return self._top(field) if way is None else self._below(field, *way)
+
+    def _pair(self, lat: str, lon: str) -> Column:
+        parts = self(lat), self(lon)
+        either = [build("({}) OR ({})", *(getattr(each, name) for each in parts)) for name in ("odd", "loose")]
+        return Column(PLACE, build("{}", sql.Identifier(PLACE)), "place", None, either[0], either[1], parts=parts)
+
+    def _below(self, field: str, root: str, path: tuple[str, ...]) -> Column:
+        """A path: what jsonb shows under it, unless a tagged or nested record on the way says it in another form."""
+        top = self(root)
+        if top.domain != "json":
+            return Column(field, top.place, "unknown", None, top.odd, top.loose)
+        declared = self._source.record_type.fields.get(root)
+        annotation = self._source.record_type.declared if declared is None else declared.annotation
+        plain = _holds_plain_json(annotation)
+        hidden = build("{}::text LIKE {}::text", top.place, TAGGED) if plain else build("true")
+        return Column(
+            field, build("({} #> {}::text[])", top.place, list(path)), "json", None, top.odd, top.loose, hidden=hidden
+        )
+
+    def _top(self, field: str) -> Column:
         nothing = build("false")
         if self._source.whole:
             return Column(
@@ -151,6 +186,14 @@ class Columns:
         if domain == "instant":
             return build("{} AND ({} ->> {}::text) !~ {}::text", loose, sql.Identifier(EXTRA), field, AWARE)
         return loose
+
+
+def _holds_plain_json(annotation: Any) -> bool:
+    """Whether values in the annotation's places are written as JSON has them, or else with a tag."""
+    args = typing.get_args(annotation)
+    if typing.get_origin(annotation) is typing.Literal:
+        return True
+    return (typing.get_origin(annotation) or annotation) in PLACES and all(map(_holds_plain_json, args))
 
 
 def _read_as(domain: str, hint: Any) -> type | None:

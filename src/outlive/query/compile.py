@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from psycopg import sql
 
 from outlive import errors
 from outlive.query.columns import Column, QueryTable
-from outlive.query.conditions import Condition, condition
+from outlive.query.conditions import CASTS, Condition, condition, literal
 from outlive.query.language import Filter, Order, Query
+from outlive.query.pages import Cursor
 from outlive.query.pieces import Piece, build, joined
 
 _MANY = 2**62
@@ -30,9 +32,10 @@ class Compiler:
     source: QueryTable
     column: Callable[[str], Column]
 
-    def find(self, query: Query, keys: Iterable[Hashable] = ()) -> Found:
-        """The statement of `query`. With `keys`, it brings every match and also the rows of these keys."""
-        return Found(self, query, tuple(keys))
+    def find(self, query: Query, keys: Iterable[Hashable] = (), after: Cursor | None = None) -> Found:
+        """The statement of `query`, from a cursor on. With `keys`, it brings every match and also the rows of these
+        keys."""
+        return Found(self, query, tuple(keys), after)
 
     @cached_property
     def relation(self) -> sql.Identifier:
@@ -47,9 +50,19 @@ class Compiler:
         return Piece(sql.Composed([sql.SQL(", ").join(names)]))
 
     @cached_property
+    def key(self) -> Piece:
+        """The key column."""
+        return build("{}", sql.Identifier(self.source.key_name))
+
+    def key_literal(self, key: Hashable) -> Piece | None:
+        """A key as the key column's type writes it; None for one that it cannot hold."""
+        text = self._key_text(key)
+        return None if text is None else build("{}::text::{}", text, sql.SQL(self.source.key_cast))
+
+    @cached_property
     def insertion(self) -> Piece:
         """The ORDER BY of insertion order."""
-        return build("outlive_position, {}", sql.Identifier(self.source.key_name))
+        return build("outlive_position, {}", self.key)
 
     def where(self, filters: Sequence[Filter]) -> Piece:
         """True for decided rows that may match."""
@@ -123,11 +136,12 @@ class Found:
     compiler: Compiler
     query: Query
     keys: tuple[Hashable, ...]
+    after: Cursor | None = None
 
     @cached_property
     def paged(self) -> bool:
         """Whether PostgreSQL cuts out the page."""
-        if self.query.limit is None or self.keys:
+        if self.query.limit is None or self.keys or (self.after is not None and self._following is None):
             return False
         return all(each.exact for each in self._conditions()) and all(self._sortable(each) for each in self.query.order)
 
@@ -150,12 +164,19 @@ class Found:
             at.insertion,
         )
 
+    @cached_property
+    def _following(self) -> Piece | None:
+        """True for decided rows after the cursor; None where columns cannot tell."""
+        return None if self.after is None else following(self.compiler, self.query, self.after)
+
     def _decided(self) -> Piece:
         at = self.compiler
+        begin = self._following if self.paged and self._following is not None else build("true")
         return build(
-            "SELECT {}, false AS outlive_odd FROM {} WHERE {}{}{}",
+            "SELECT {}, false AS outlive_odd FROM {} WHERE ({}) AND {}{}{}",
             at.columns,
             at.relation,
+            begin,
             at.decided(self.query.filters, at.is_odd(self.query.fields)),
             build(" OR {}", at.key_in(self.keys)) if self.keys else build(""),
             self._page() if self.paged else build(""),
@@ -178,3 +199,36 @@ class Found:
             limit,
             offset,
         )
+
+
+def following(at: Compiler, query: Query, after: Cursor) -> Piece | None:
+    """True for decided rows that a query's order puts after a cursor; None where a column cannot hold its value."""
+    if after.position is None:
+        return None
+    beyond = build("outlive_position > {}::numeric", str(after.position))
+    key = at.key_literal(after.key)
+    if key is not None:
+        beyond = build("(outlive_position, {}) > ({}::numeric, {})", at.key, str(after.position), key)
+    for order, spot in zip(reversed(query.order), reversed(after.spots), strict=True):
+        sides = _sides(at, order, spot)
+        if sides is None:
+            return None
+        later, same = sides
+        beyond = build("({}) OR (({}) AND ({}))", later, same, beyond)
+    return beyond
+
+
+def _sides(at: Compiler, order: Order, spot: tuple[str, Any] | None) -> tuple[Piece, Piece] | None:
+    """(true for rows that one field puts later, true for those that it leaves equal)."""
+    place = at.sortable(order.field)
+    if spot is None:
+        later = build("{} IS NOT NULL", place) if order.descending else build("false")
+        return later, build("{} IS NULL", place)
+    column = at.column(order.field)
+    written = literal(column.domain, *spot) if spot[0] == column.kind else None
+    if written is None or written[0] != column.domain:
+        return None
+    value = build(CASTS[column.domain], written[1])
+    if order.descending:
+        return build("{} < {}", place, value), build("{} = {}", place, value)
+    return build("{} > {} OR {} IS NULL", place, value, place), build("{} = {}", place, value)

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
+
+from psycopg import sql
 
 from outlive.query.compile import ORDERED, Compiler
 from outlive.query.conditions import numeric
 from outlive.query.evaluate import Peek, record_check
 from outlive.query.language import Filter
-from outlive.query.pieces import Piece, build
-from outlive.query.totals import EXACT, Tally, Total
+from outlive.query.pieces import Piece, build, joined, listed
+from outlive.query.totals import EXACT, By, Tally, Total
 
 R = TypeVar("R")
+DAYS = frozenset({"date", "instant", "local datetime"})
 
 
 def compile_total(at: Compiler, asked: Total, filters: Sequence[Filter]) -> Piece | None:
@@ -61,7 +64,7 @@ def add_rows(
                 group = tally.add(record, position, peek)
                 tally.group(group.label, position if first is None else first)
             continue
-        group = tally.group(peek(read(cells)[0], asked.by) if asked.by else None, first)
+        group = tally.group(asked.labels(read(cells)[0], peek) if asked.by else (), first)
         group.rows += count
         group.counted += counted
         if counted and amount is not None:
@@ -71,7 +74,7 @@ def add_rows(
 
 
 def _feasible(at: Compiler, asked: Total) -> bool:
-    if asked.by is not None and at.column(asked.by).kind is None:
+    if not all(at.column(each.field).kind in (DAYS if each.period else ORDERED) for each in asked.by):
         return False
     if asked.name == "count":
         return True
@@ -81,21 +84,24 @@ def _feasible(at: Compiler, asked: Total) -> bool:
 
 def _to_the_letter(asked: Total) -> list[str]:
     """Fields of which not only the value but its type and form come into the answer."""
-    exact = [asked.by] if asked.by else []
+    exact = [each.field for each in asked.by if each.period is None]
     if asked.name in {"sum", "avg"} and asked.declared is not float:
         exact.append(asked.field)
     return exact
 
 
-def _label(at: Compiler, field: str) -> Piece:
+def _label(at: Compiler, by: By) -> Piece:
     """What rows of one group share; 1.0 and 1.00 stay apart here, because either may name the group."""
-    column = at.column(field)
+    column = at.column(by.field)
+    if by.period is not None:
+        zone: LiteralString = " AT TIME ZONE 'UTC'" if column.domain == "instant" else "::timestamp"
+        return build("date_trunc({}, {}" + zone + ")", sql.Literal(by.period), column.place)
     return build("{}::text", column.place) if column.domain in {"numeric", "float"} else column.place
 
 
 def _sums(at: Compiler, asked: Total, decided: Piece) -> Piece:
     amounts = _amounts(at, asked)
-    if asked.by is None:
+    if not asked.by:
         sums = build("SELECT count(*) AS outlive_rows, {} FROM {} WHERE {}", amounts, at.relation, decided)
         return build(
             "SELECT {}, NULL::numeric AS outlive_first, outlive_rows, outlive_counted, outlive_sum, outlive_whole"
@@ -104,25 +110,28 @@ def _sums(at: Compiler, asked: Total, decided: Piece) -> Piece:
             sums,
             at.relation,
         )
-    label = _label(at, asked.by)
+    labels = [_label(at, each) for each in asked.by]
+    names = [sql.Identifier(f"outlive_label_{number}") for number in range(len(labels))]
     sums = build(
-        "SELECT {} AS outlive_label, min(outlive_position) AS outlive_first, count(*) AS outlive_rows, {}"
-        " FROM {} WHERE {} GROUP BY 1",
-        label,
+        "SELECT {}, min(outlive_position) AS outlive_first, count(*) AS outlive_rows, {} FROM {} WHERE {} GROUP BY {}",
+        listed(build("{} AS {}", label, name) for label, name in zip(labels, names, strict=True)),
         amounts,
         at.relation,
         decided,
+        listed(build("{}", sql.Literal(number + 1)) for number in range(len(labels))),
     )
+    same = [build("{} IS NOT DISTINCT FROM {}", label, name) for label, name in zip(labels, names, strict=True)]
+    by = listed(build("{}", name) for name in names)
     return build(
-        "SELECT DISTINCT ON (outlive_label)"
-        " {}, outlive_first, outlive_rows, outlive_counted, outlive_sum, outlive_whole"
-        " FROM ({}) AS sums JOIN {} ON outlive_position = outlive_first AND {} IS NOT DISTINCT FROM outlive_label"
-        " AND {} ORDER BY outlive_label, {}",
+        "SELECT DISTINCT ON ({}) {}, outlive_first, outlive_rows, outlive_counted, outlive_sum, outlive_whole"
+        " FROM ({}) AS sums JOIN {} ON outlive_position = outlive_first AND {} AND {} ORDER BY {}, {}",
+        by,
         at.columns,
         sums,
         at.relation,
-        label,
+        joined(" AND ", same, "true"),
         decided,
+        by,
         at.insertion,
     )
 
@@ -130,7 +139,10 @@ def _sums(at: Compiler, asked: Total, decided: Piece) -> Piece:
 def _amounts(at: Compiler, asked: Total) -> Piece:
     if asked.name == "count":
         return build("0::bigint AS outlive_counted, NULL::numeric AS outlive_sum, NULL::boolean AS outlive_whole")
-    number = numeric(at.column(asked.field))
+    column = at.column(asked.field)
+    number = numeric(column)
+    if column.domain == "numeric" and column.number is float:  # with the digits that Python shows of a float
+        number = build("CASE WHEN {} = trunc({}) THEN round({}, 1) ELSE trim_scale({}) END", *[number] * 4)
     return build(
         "count({}) AS outlive_counted, sum({}) AS outlive_sum, bool_and({} = trunc({})) AS outlive_whole",
         number,
@@ -146,7 +158,7 @@ def _extremes(at: Compiler, asked: Total, decided: Piece) -> Piece:
         "NULL::bigint AS outlive_rows, NULL::bigint AS outlive_counted, NULL::numeric AS outlive_sum,"
         " NULL::boolean AS outlive_whole"
     )
-    if asked.by is None:
+    if not asked.by:
         return build(
             "SELECT {}, NULL::numeric AS outlive_first, {} FROM {} WHERE {} ORDER BY {}, {} LIMIT 1",
             at.columns,
@@ -156,17 +168,17 @@ def _extremes(at: Compiler, asked: Total, decided: Piece) -> Piece:
             direction,
             at.insertion,
         )
-    label = _label(at, asked.by)
+    labels = listed(_label(at, each) for each in asked.by)
     return build(
         "SELECT DISTINCT ON ({}) {}, min(outlive_position) OVER (PARTITION BY {}) AS outlive_first, {}"
         " FROM {} WHERE {} ORDER BY {}, {}, {}",
-        label,
+        labels,
         at.columns,
-        label,
+        labels,
         rest,
         at.relation,
         decided,
-        label,
+        labels,
         direction,
         at.insertion,
     )

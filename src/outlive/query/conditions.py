@@ -6,14 +6,17 @@ rows are checked again as records. It speaks only of rows that the column itself
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
 from outlive.query import values
-from outlive.query.columns import Column
-from outlive.query.language import OPERATORS, Filter
+from outlive.query.areas import Area, Rectangle
+from outlive.query.casing import caseless_parts, is_caseless
+from outlive.query.columns import TAGGED, Column
+from outlive.query.language import OPERATORS, TEXTS, Filter
 from outlive.query.pieces import Piece, build, joined
 
 BIGINT = range(-(2**63), 2**63)
@@ -43,6 +46,10 @@ class Condition(NamedTuple):
 
 def condition(column: Column, asked: Filter) -> Condition:
     """The filter over its column."""
+    if asked.op == "within":
+        return Condition(within(column, asked.value), exact=False)
+    if column.domain in {"unknown", "place"}:
+        return Condition(build("true"), exact=False)
     if column.domain == "json":
         return Condition(_in_json(column, asked), exact=False)
     if asked.op == "isnull":
@@ -59,6 +66,8 @@ def _present(column: Column, *, exact: bool) -> Condition:
 
 
 def _compared(column: Column, asked: Filter) -> Condition:
+    if asked.op in TEXTS:
+        return _in_text(column, asked)
     operator = OPERATORS[asked.op]
     if column.kind is None or operator.sql is None:
         return _present(column, exact=False)
@@ -204,11 +213,88 @@ def duration(value: timedelta) -> str:
     return f"{value.days} days {value.seconds} seconds {value.microseconds} microseconds"
 
 
+def _in_text(column: Column, asked: Filter) -> Condition:
+    written = _text(column.domain, asked.value) if (column.domain, column.kind) == ("text", "text") else None
+    if written is None:
+        return _present(column, exact=False)
+    if asked.op == "icontains":
+        return Condition(joined(" AND ", folded(column.place, asked.value), "true"), is_caseless(asked.value))
+    return Condition(_held(column.place, asked), exact=True)
+
+
+def _held(text: Piece, asked: Filter) -> Piece:
+    if asked.op == "contains":
+        return build('strpos({} COLLATE "C", {}::text) > 0', text, asked.value)
+    return build('({} COLLATE "C") ^@ {}::text', text, asked.value)
+
+
+def folded(text: Piece, wanted: str) -> list[Piece]:
+    """What a text must satisfy to hold `wanted` in any case: its caseless stretches as they are, and all of it in lower
+    case unless the text goes beyond ASCII, whose cases PostgreSQL may see otherwise."""
+    pieces = [build('strpos({} COLLATE "C", {}::text) > 0', text, part) for part in caseless_parts(wanted)]
+    if not is_caseless(wanted):
+        beyond = build("octet_length({}) <> char_length({})", text, text)
+        low = build('strpos(lower({} COLLATE "C"), {}::text) > 0', text, wanted.casefold())
+        pieces.append(build("({} OR {})", beyond, low) if wanted.casefold().isascii() else beyond)
+    return pieces or [build("{} IS NOT NULL", text)]
+
+
+def within(column: Column, area: Area) -> Piece:
+    """Rows whose place may lie in the area: those inside the rectangles around it, or of no plain coordinates."""
+    if column.parts is not None:
+        return _in_rectangles(area, *map(_coordinate, column.parts))
+    if column.domain != "json":
+        return build("true")
+    lat, lon = (build("({} -> {}::text)", column.place, name) for name in ("lat", "lon"))
+    inside = _in_rectangles(area, build("{}::numeric", lat), build("{}::numeric", lon))
+    return build(
+        "CASE WHEN jsonb_typeof({}) = 'number' AND jsonb_typeof({}) = 'number' THEN {} ELSE {} END",
+        lat,
+        lon,
+        inside,
+        _undecided(column),
+    )
+
+
+def _coordinate(column: Column) -> Piece:
+    return column.place if column.domain == "float" else numeric(column)
+
+
+def _in_rectangles(area: Area, lat: Piece, lon: Piece) -> Piece:
+    """Floats against float columns, so that an index over both serves; numeric all else."""
+    return joined(" OR ", (_in_rectangle(each, lat, lon) for each in area.rectangles), "false")
+
+
+def _in_rectangle(sides: Rectangle, lat: Piece, lon: Piece) -> Piece:
+    south, west, north, east = map(float, sides)
+    return build(
+        "{} BETWEEN {}::float8 AND {}::float8 AND {} BETWEEN {}::float8 AND {}::float8",
+        lat,
+        south,
+        north,
+        lon,
+        west,
+        east,
+    )
+
+
+def _undecided(column: Column) -> Piece:
+    """True for rows of which jsonb does not show what Python compares."""
+    present = build("{} IS NOT NULL", column.place)
+    return present if column.hidden is None else build("({} OR {})", present, column.hidden)
+
+
 JSON_TYPES = {"text": "string", "number": "number"}
 
 
 def _in_json(column: Column, asked: Filter) -> Piece:
     """Rows that may match: scalars of the wanted JSON type are compared, all else is left to Python."""
+    if asked.op == "in" and None not in asked.value:
+        return joined(" OR ", (_in_json(column, Filter(asked.field, "eq", each)) for each in asked.value), "false")
+    if asked.op == "has":
+        return _element(column, asked.value)
+    if asked.op in TEXTS:
+        return _part(column, asked)
     operator = OPERATORS.get(asked.op)
     if operator is None or operator.sql is None or asked.value is None or asked.op == "ne":
         return build("true")
@@ -221,10 +307,33 @@ def _in_json(column: Column, asked: Filter) -> Piece:
         compared = build("({} #>> '{{}}') COLLATE \"C\" " + operator.sql + " {}::text", column.place, written[1])
     else:
         compared = build("({})::numeric " + operator.sql + " {}::numeric", column.place, written[1])
+    return _of_type(column, JSON_TYPES[kind], compared)
+
+
+def _of_type(column: Column, kind: str, decided: Piece) -> Piece:
     return build(
-        "CASE WHEN jsonb_typeof({}) = {}::text THEN {} ELSE {} IS NOT NULL END",
-        column.place,
-        JSON_TYPES[kind],
-        compared,
-        column.place,
+        "CASE WHEN jsonb_typeof({}) = {}::text THEN {} ELSE {} END", column.place, kind, decided, _undecided(column)
     )
+
+
+def _part(column: Column, asked: Filter) -> Piece:
+    if _text("text", asked.value) is None:
+        return build("true")
+    text = build("({} #>> '{{}}')", column.place)
+    decided = folded(text, asked.value) if asked.op == "icontains" else [_held(text, asked)]
+    return _of_type(column, "string", joined(" AND ", decided, "true"))
+
+
+def _element(column: Column, wanted: Any) -> Piece:
+    """Rows whose array may have the element: it is there, or another is written with a tag."""
+    wanted = values.plain(wanted)
+    if isinstance(wanted, bool) or wanted in ({0, 1} if isinstance(wanted, values.NUMBERS) else ()):
+        choices = [json.dumps([bool(wanted)]), json.dumps([int(wanted)])]
+    elif (isinstance(wanted, str) and _text("text", wanted) is not None) or isinstance(wanted, int):
+        choices = [json.dumps([wanted])]
+    else:
+        return build("true")
+    found = joined(" OR ", (build("{} @> {}::jsonb", column.place, each) for each in choices), "false")
+    other = build("jsonb_typeof({}) <> 'array' OR {}::text LIKE {}::text", column.place, column.place, TAGGED)
+    hidden = build("false") if column.hidden is None else column.hidden
+    return joined(" OR ", (found, other, hidden), "false")

@@ -5,13 +5,22 @@
     field__lt, __lte, __gt, __gte     ranges
     field__in=[...]                   equal to one of them
     field__isnull=True                no value: None, or the field is missing
+    field__contains, __startswith     a part, or the beginning, of a text
+    field__icontains                  the same as contains, whatever the case of letters
+    field__has=value                  a list, tuple or set has this element, a dict this key
+    field__within=area                a place lies in a circle, box or polygon (see `outlive.query.areas`)
 
-A comparison with None never matches, except isnull, eq None, and in with a None among its values. A filter whose
-values have no common order is an error if all other filters let the record through. How values compare stands in
-`outlive.query.values`. Results come in insertion order; `order_by=("a", "-b")` sorts by fields, None last
+A field may be a path: `address__city__eq="Haifa"` looks into the dict, list or nested record under `address`. A step
+is a key of a dict, a field of a record, or the index of a list, from 0. A path always ends with its operator, so that
+a misspelt operator is refused; what the path does not lead to is no value. A declared field whose own name
+holds `__` goes before a path.
+
+A comparison with None never matches, except isnull, eq None, in with a None among its values, and has=None. A filter
+whose values have no common order is an error if all other filters let the record through. How values compare stands
+in `outlive.query.values`. Results come in insertion order; `order_by=("a", "-b")` sorts by fields or paths, None last
 where ascending and first where descending, ties in insertion order.
 
-An operator is one line in OPERATORS; without `sql` it is decided on records alone.
+An operator is one line in OPERATORS; without `sql` it is spelt in `outlive.query.conditions`.
 """
 
 from __future__ import annotations
@@ -22,6 +31,7 @@ from typing import Any, LiteralString
 
 from outlive import errors
 from outlive.query import values
+from outlive.query.areas import Area
 
 Test = Callable[[Any, Any], bool]
 
@@ -42,7 +52,13 @@ OPERATORS: Mapping[str, Operator] = {
     "lte": Operator(values.less_or_equal, "<=", ordered=True),
     "gt": Operator(lambda value, wanted: values.less(wanted, value), ">", ordered=True),
     "gte": Operator(lambda value, wanted: values.less_or_equal(wanted, value), ">=", ordered=True),
+    "contains": Operator(values.contains),
+    "icontains": Operator(values.icontains),
+    "startswith": Operator(values.startswith),
+    "has": Operator(values.has),
+    "within": Operator(lambda value, area: area.covers(value)),
 }
+TEXTS = frozenset({"contains", "icontains", "startswith"})
 NAMES = (*OPERATORS, "in", "isnull")
 
 
@@ -105,6 +121,10 @@ def _filter(name: str, value: Any) -> Filter:
         field, op = name, "eq"
     if op not in NAMES:
         raise errors.BadQuery(field=name, reason=f"no operator {op!r}; there are {', '.join(NAMES)}")
+    if op in TEXTS and not isinstance(value, str):
+        raise errors.BadQuery(field=field, reason=f"{op} takes a text")
+    if op == "within" and not isinstance(value, Area):
+        raise errors.BadQuery(field=field, reason="within takes an outlive.Circle, Box or Polygon")
     if op in {"eq", "ne"} and value is None:
         return Filter(field, "isnull", op == "eq")
     if op == "isnull" and not isinstance(value, bool):

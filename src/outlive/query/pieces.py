@@ -39,3 +39,10 @@ def joined(separator: LiteralString, pieces: Iterable[Piece], empty: LiteralStri
     bracketed = [build("({})", part) for part in parts]
     values = tuple(value for part in bracketed for value in part.values)
     return Piece(sql.Composed([sql.SQL(separator).join([part.text for part in bracketed])]), values)
+
+
+def listed(pieces: Iterable[Piece]) -> Piece:
+    """The pieces with commas between them."""
+    parts = tuple(pieces)
+    values = tuple(value for part in parts for value in part.values)
+    return Piece(sql.Composed([sql.SQL(", ").join([part.text for part in parts])]), values)

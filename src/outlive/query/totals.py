@@ -3,13 +3,15 @@
 Sums are exact: every number counts as written (see `outlive.query.values`) and is rounded once, at the end. The
 answer is a float if the field is declared float or else holds a float and no Decimal, a Decimal if it holds one, else
 an int. An average is rounded to 28 digits (Decimal) or to the nearest float. No values: sum 0, the others None.
-Groups come in the order in which their first records were inserted.
+Groups come in the order in which their first records were inserted. A group may be a day, week or month: its label is
+the period's first date, a week's its Monday; aware datetimes count in UTC, naive ones as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Container, Hashable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from typing import Any, Literal, TypeVar
 
@@ -24,26 +26,88 @@ SHOWN = Context(prec=28, traps=[])
 FINE = Context(prec=60, traps=[])
 
 
+def _day(value: Any) -> date:
+    """The calendar day of a date or datetime. Raises TypeError for other values, OverflowError beyond the calendar."""
+    value = values.plain(value)
+    if isinstance(value, datetime):
+        return (value if value.utcoffset() is None else value.astimezone(UTC)).date()
+    if isinstance(value, date):
+        return value
+    raise TypeError(f"{type(value).__name__} has no day")
+
+
+PERIODS: dict[str, Callable[[date], date]] = {
+    "day": lambda day: day,
+    "week": lambda day: day - timedelta(days=day.weekday()),
+    "month": lambda day: day.replace(day=1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """What groups are made by: a field's values, or the days, weeks or months that they fall into."""
+
+    field: str
+    period: str | None = None
+
+    def label(self, value: Any) -> Any:
+        """The value, or the first date of its period. Raises BadQuery for a value that has no day."""
+        if self.period is None or value is None:
+            return value
+        try:
+            return PERIODS[self.period](_day(value))
+        except (TypeError, OverflowError) as error:
+            raise errors.BadQuery(field=self.field, reason=f"by {self.period}: {error}") from None
+
+
+def parse_by(by: str | Iterable[str] | None, declared: Container[str]) -> tuple[tuple[By, ...], bool]:
+    """(what to group by, whether it is a single name): "field", "path__to", "field__month" or several of them."""
+    single = by is None or isinstance(by, str)
+    names = () if by is None else (by,) if isinstance(by, str) else tuple(by)
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise errors.BadQuery(field="by", reason=f"{name!r} is no field name")
+    return tuple(_by(name, declared) for name in names), single
+
+
+def _by(name: str, declared: Container[str]) -> By:
+    field, _, period = name.rpartition("__")
+    return By(field, period) if field and period in PERIODS and name not in declared else By(name)
+
+
+def _group_key(by: By, value: Any) -> Hashable:
+    try:
+        return values.group_key(value)
+    except TypeError:
+        raise errors.BadQuery(field=by.field, reason="its values cannot name groups") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Total:
-    """What is asked: `name` of `field` for each value of `by`; `declared` is the field's number type if it has one."""
+    """What is asked: `name` of `field` for each combination of `by`; `single` where one label, not a tuple, names a
+    group; `declared` is the field's number type if it has one."""
 
     name: Name
     field: str = ""
-    by: str | None = None
+    by: tuple[By, ...] = ()
+    single: bool = True
     declared: type | None = None
 
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields that the answer is made of."""
-        return tuple(name for name in (self.field, self.by) if name)
+        return tuple(name for name in (self.field, *(each.field for each in self.by)) if name)
+
+    def labels(self, record: R, peek: Peek[R]) -> tuple[Any, ...]:
+        """What names the record's group. Raises BadQuery for a value that has no day."""
+        return tuple([each.label(peek(record, each.field)) for each in self.by])
 
 
 @dataclass(slots=True)
 class Group:
     """Records with one value of `by`: how many, and what their values come to so far."""
 
-    label: Any
+    label: tuple[Any, ...]
     first: Any
     rows: int = 0
     counted: int = 0
@@ -60,15 +124,12 @@ class Tally:
     def __init__(self, asked: Total) -> None:
         self.asked = asked
         self.groups: dict[Hashable, Group] = {}
-        if asked.by is None:
-            self.groups[None] = Group(None, None)
+        if not asked.by:
+            self.groups[()] = Group((), None)
 
-    def group(self, label: Any, first: Any) -> Group:
-        """The group of a value of `by`; `first` is a position in insertion order at which it appears."""
-        try:
-            key = values.group_key(label)
-        except TypeError:
-            raise errors.BadQuery(field=self.asked.by or "", reason="its values cannot name groups") from None
+    def group(self, label: tuple[Any, ...], first: Any) -> Group:
+        """The group of these values of `by`; `first` is a position in insertion order at which it appears."""
+        key = tuple([_group_key(each, value) for each, value in zip(self.asked.by, label, strict=True)])
         group = self.groups.setdefault(key, Group(label, first))
         if group.first is None or first < group.first:
             group.label, group.first = label, first
@@ -76,8 +137,7 @@ class Tally:
 
     def add(self, record: R, position: Any, peek: Peek[R]) -> Group:
         """The record's group, with the record counted in."""
-        label = peek(record, self.asked.by) if self.asked.by else None
-        group = self.group(label, position)
+        group = self.group(self.asked.labels(record, peek), position)
         group.rows += 1
         value = peek(record, self.asked.field) if self.asked.field else None
         if value is not None:
@@ -112,10 +172,11 @@ class Tally:
 
     def answer(self) -> Any:
         """The total, or without a group of its own a dict of label -> total."""
-        if self.asked.by is None:
-            return self._result(self.groups[None])
+        if not self.asked.by:
+            return self._result(self.groups[()])
         ordered = sorted(self.groups.values(), key=lambda group: group.first)
-        return {group.label: self._result(group) for group in ordered}
+        one = self.asked.single
+        return {group.label[0] if one else group.label: self._result(group) for group in ordered}
 
     def _result(self, group: Group) -> Any:
         if self.asked.name == "count":

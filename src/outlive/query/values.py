@@ -8,7 +8,7 @@ are unequal and have no order. NaN equals nothing, itself included; when sorted 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -91,6 +91,35 @@ def less(value: Any, wanted: Any) -> bool:
 def less_or_equal(value: Any, wanted: Any) -> bool:
     """Whether `value` comes before `wanted` or equals it. Raises TypeError as `less` does."""
     return less(value, wanted) or equal(value, wanted)
+
+
+def contains(value: Any, wanted: str) -> bool:
+    """Whether a text holds `wanted`, code point by code point. Raises TypeError for what is no text."""
+    return wanted in _text(value)
+
+
+def icontains(value: Any, wanted: str) -> bool:
+    """The same with both sides case-folded as `str.casefold` does. Raises TypeError for what is no text."""
+    return wanted.casefold() in _text(value).casefold()
+
+
+def startswith(value: Any, wanted: str) -> bool:
+    """Whether a text begins with `wanted`. Raises TypeError for what is no text."""
+    return _text(value).startswith(wanted)
+
+
+def _text(value: Any) -> str:
+    value = plain(value)
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} is no text")
+    return value
+
+
+def has(value: Any, wanted: Any) -> bool:
+    """Whether an element of a list, tuple, set or deque, or a key of a dict, equals `wanted`. Raises TypeError."""
+    if not isinstance(value, Collection) or isinstance(value, str | bytes | bytearray):
+        raise TypeError(f"{type(value).__name__} has no elements")
+    return any(each is None if wanted is None else each is not None and equal(each, wanted) for each in value)
 
 
 def group_key(value: Any) -> Hashable:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from outlive.stores.files import Format
 from outlive.stores.json_file import JsonFile, JsonFileStore
 from outlive.stores.log import Log, LogStore
 from outlive.stores.mapping import Mapping, MappingStore
+from outlive.stores.repository import Repository
 from outlive.stores.set import Set, SetStore
 from outlive.stores.store import Phase
 
@@ -37,28 +39,37 @@ def configure(
 
 def mapping(
     name: str, type: Any = dict, *, key: str | None = None, tenant: str | None = None, model: Any = None,
-    when_away: Away | None = None, journal_may_be_lost: bool = False, phase: Phase = "legacy",
-    service: Service | None = None,
+    place: tuple[str, str] | None = None, indexes: Iterable[Any] = (), unique: Iterable[Any] = (),
+    repository: builtins.type[Repository] | None = None, when_away: Away | None = None,
+    journal_may_be_lost: bool = False, phase: Phase = "legacy", service: Service | None = None,
 ) -> Mapping:  # fmt: skip
-    """A dict whose records outlive the process. `key` names the record's field that holds its key."""
+    """A dict whose records outlive the process. `key` names the record's field that holds its key.
+
+    `tenant` names the field that tells whose a record is: the repository then answers only through `for_tenant` or
+    `across_tenants`. `place` names the fields of latitude and longitude. `indexes` and `unique`: fields, tuples of
+    fields ("-field" descends) or `outlive.Index`, by which lists are often filtered and ordered. `repository`: a
+    subclass of `outlive.Repository` with methods of your own.
+    """
     at = service or default_service
     store = MappingStore(
-        at, name, type, key=key, tenant=tenant, model=model, when_away=when_away,
-        journal_may_be_lost=journal_may_be_lost, default_phase=phase,
+        at, name, type, key=key, tenant=tenant, model=model, place=place, indexes=indexes, unique=unique,
+        repository=repository, when_away=when_away, journal_may_be_lost=journal_may_be_lost, default_phase=phase,
     )  # fmt: skip
     proxy: Mapping = at.add(store)
     return proxy
 
 
 def log(
-    name: str, type: Any = dict, *, tenant: str | None = None, model: Any = None, when_away: Away | None = None,
+    name: str, type: Any = dict, *, tenant: str | None = None, model: Any = None,
+    place: tuple[str, str] | None = None, indexes: Iterable[Any] = (), unique: Iterable[Any] = (),
+    repository: builtins.type[Repository] | None = None, when_away: Away | None = None,
     journal_may_be_lost: bool = False, phase: Phase = "legacy", service: Service | None = None,
 ) -> Log:  # fmt: skip
-    """A list whose records outlive the process."""
+    """A list whose records outlive the process. Options as in `mapping`."""
     at = service or default_service
     store = LogStore(
-        at, name, type, tenant=tenant, model=model, when_away=when_away, journal_may_be_lost=journal_may_be_lost,
-        default_phase=phase,
+        at, name, type, tenant=tenant, model=model, place=place, indexes=indexes, unique=unique,
+        repository=repository, when_away=when_away, journal_may_be_lost=journal_may_be_lost, default_phase=phase,
     )  # fmt: skip
     proxy: Log = at.add(store)
     return proxy
@@ -90,19 +101,22 @@ def counter(
 def json_file(
     path: Path | str, *, key: str = "id", type: Any = dict, model: Any = None, name: str | None = None,
     default: Callable[[], list[Any]] | list[Any] | None = None, indent: int | str | None = 2, ascii: bool = False,
-    newline: bool = False, when_away: Away | None = None, journal_may_be_lost: bool = False,
-    phase: Phase = "legacy", service: Service | None = None,
+    newline: bool = False, tenant: str | None = None, place: tuple[str, str] | None = None,
+    indexes: Iterable[Any] = (), unique: Iterable[Any] = (), repository: builtins.type[Repository] | None = None,
+    when_away: Away | None = None, journal_may_be_lost: bool = False, phase: Phase = "legacy",
+    service: Service | None = None,
 ) -> JsonFile:  # fmt: skip
     """The records of a JSON file, with `load()`, `save(rows)` and `with store as rows:`.
 
     `default` gives the records where there is no file; `indent`, `ascii` and `newline` its format, until a file shows
-    its own. The store is named after the file.
+    its own. The store is named after the file. Other options as in `mapping`.
     """
     at = service or default_service
     file = Path(path)
     store = JsonFileStore(
         at, name or file.stem, type, path=file, default=default, format=Format(indent, ascii, newline), key=key,
-        model=model, when_away=when_away, journal_may_be_lost=journal_may_be_lost, default_phase=phase,
+        model=model, tenant=tenant, place=place, indexes=indexes, unique=unique, repository=repository,
+        when_away=when_away, journal_may_be_lost=journal_may_be_lost, default_phase=phase,
     )  # fmt: skip
     proxy: JsonFile = at.add(store)
     return proxy

@@ -171,10 +171,12 @@ def _tables(service: Service, database: Database) -> None:
     for store in service.stores.values():
         if store.table is None:
             if store.model is None:
-                store.table = StoreTable.derive(service.service, store.name, store.record_type, store.key_field)
+                store.table = StoreTable.derive(
+                    service.service, store.name, store.record_type, store.key_field, store.options
+                )
             else:
                 store.table = StoreTable.from_model(
-                    service.service, store.name, store.record_type, store.key_field, store.model
+                    service.service, store.name, store.record_type, store.key_field, store.model, store.options
                 )
         (derived if store.model is None else given).append(store.table)
     if derived:

@@ -134,7 +134,7 @@ class Service(Host):
         if store.name in self.stores or store.name in self.counters:
             raise BadSetting(name="store", value=store.name, reason="this name is declared already")
         self.stores[store.name] = store
-        store.repository = Repository(Backing(store))
+        store.repository = (store.repository_class or Repository)(Backing(store))
         return store.proxy
 
     def everything(self) -> list[Any]:

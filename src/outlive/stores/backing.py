@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
 from outlive.commit.unit import ABSENT, Unit, current_unit
+from outlive.commit.units import UnitBlock
 from outlive.errors import Conflict, KeyTaken, Unholdable
+from outlive.query.evaluate import Peek
+from outlive.query.language import Query
 from outlive.records import MISSING, RecordType, key_name, key_text
 from outlive.stores.json_file import JsonFileStore
 from outlive.stores.store import Store
@@ -25,6 +28,8 @@ class Backing:
         self.store = store
         self.name = store.name
         self.record_type: RecordType = store.record_type
+        self.place: tuple[str, str] | None = store.options.place
+        self.tenant: str | None = store.tenant
 
     @property
     def table(self) -> Any:
@@ -64,6 +69,31 @@ class Backing:
         items = list(store.image_items())
         self._sample([key for key, _ in items[:SAMPLED]])
         return items
+
+    def candidates(self, query: Query, peek: Peek[Any]) -> list[tuple[Key, Any]] | None:
+        """Live records in order among which a query's answer is; None: look at all of them."""
+        store = self.store
+        if isinstance(store, JsonFileStore):
+            store.refresh()
+        items = store.views.candidates(query, peek)
+        if items is not None:
+            self._sample([key for key, _ in items[:SAMPLED]])
+        return items
+
+    def image_position(self, key: Key) -> Any:
+        """Where a live record stands; None in `legacy`, where nothing is tracked."""
+        return self.store.position(key)
+
+    def together(self) -> Any:
+        """Several writes as one: a savepoint of the unit that is open, else a unit of their own."""
+        unit = current_unit()
+        if unit is not None and not unit.ended:
+            return UnitBlock(self.store.units)
+        return self._joined()
+
+    def texts(self, items: Iterable[tuple[Key, Any]], encode: Callable[[Any], bytes], form: Any) -> list[bytes]:
+        """The JSON of live records, kept until they change."""
+        return self.store.views.texts(items, encode, form)
 
     def _sample(self, keys: Iterable[Key]) -> None:
         """In dual_write a share of the reads is compared with PostgreSQL afterwards, by version."""

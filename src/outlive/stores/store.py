@@ -19,6 +19,7 @@ from outlive.commit import failpoints
 from outlive.commit.unit import ABSENT, WHOLE, Change, Kept, Unit, tick
 from outlive.commit.units import Units
 from outlive.errors import KeyTaken, Unholdable
+from outlive.postgres.options import TableOptions
 from outlive.records import MISSING, RecordType, canonical, key_name, parse
 from outlive.records.versions import VersionClock
 from outlive.stores import tracking
@@ -81,10 +82,14 @@ class Store(ABC):
         *,
         key: str | None = None,
         model: Any = None,
-        tenant: str | None = None,
         when_away: Literal["journal", "refuse"] | None = None,
         journal_may_be_lost: bool = False,
         default_phase: Phase = "legacy",
+        tenant: str | None = None,
+        place: tuple[str, str] | None = None,
+        indexes: Iterable[Any] = (),
+        unique: Iterable[Any] = (),
+        repository: type[Any] | None = None,
     ) -> None:
         self.host = host
         self.units = host.units
@@ -92,7 +97,9 @@ class Store(ABC):
         self.record_type = RecordType.of(declared)
         self.key_field = key
         self.model = model
+        self.options = TableOptions.of(indexes, unique, tenant, place)
         self.tenant = tenant
+        self.repository_class = repository
         self.declared_away = when_away
         self.journal_may_be_lost = journal_may_be_lost
         self.default_phase: Phase = default_phase
@@ -109,7 +116,7 @@ class Store(ABC):
         self.unsettled: dict[Key, list[Change]] = {}
         self.repository: Any = None
         self.gauge = Gauge()
-        self.views = Views(self)
+        self.views = Views(self, [each.fields for each in self.options.indexes if each.using == "btree"])
         self.used_at: float | None = None
         self.used_by: str | None = None
         self.stats: dict[str, int] = {

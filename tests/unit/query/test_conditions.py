@@ -19,7 +19,7 @@ from outlive.query.compile import Compiler
 from outlive.query.compile_totals import compile_total
 from outlive.query.conditions import condition
 from outlive.query.language import OPERATORS, Filter, Operator, parse
-from outlive.query.totals import Total
+from outlive.query.totals import By, Total
 from outlive.records import RecordType
 
 
@@ -185,8 +185,8 @@ def test_keys_that_the_column_cannot_hold() -> None:
     ("asked", "feasible"),
     [
         (Total("count"), True),
-        (Total("count", by="name"), True),
-        (Total("count", by="tags"), False),
+        (Total("count", by=(By("name"),)), True),
+        (Total("count", by=(By("tags"),)), False),
         (Total("sum", "n"), True),
         (Total("sum", "name"), False),
         (Total("min", "name"), True),

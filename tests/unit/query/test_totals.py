@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from outlive.errors import BadQuery
-from outlive.query.totals import Name, Total, total
+from outlive.query.totals import By, Name, Total, total
 
 
 def of(name: Name, values: list[Any], declared: type | None = None) -> Any:
@@ -73,13 +73,13 @@ def test_values_that_do_not_add_up(name: Name, values: list[Any]) -> None:
 def test_groups() -> None:
     """Groups come in the order of their first records and are named by them."""
     records = [{"by": "b", "x": 1}, {"x": 2}, {"by": 1, "x": 3}, {"by": "b", "x": 4}, {"by": True, "x": 5}]
-    answer = total(Total("sum", "x", by="by"), records, lambda r, f: r.get(f))
+    answer = total(Total("sum", "x", by=(By("by"),)), records, lambda r, f: r.get(f))
     assert list(answer.items()) == [("b", 5), (None, 2), (1, 8)]
 
 
 def test_groups_that_have_no_name() -> None:
     """Values that cannot be dict keys cannot name groups; every NaN names the same one."""
     with pytest.raises(BadQuery, match="cannot name groups"):
-        total(Total("count", by="by"), [{"by": [1]}], lambda r, f: r.get(f))
+        total(Total("count", by=(By("by"),)), [{"by": [1]}], lambda r, f: r.get(f))
     nans = [{"by": math.nan}, {"by": Decimal("NaN")}]
-    assert list(total(Total("count", by="by"), nans, lambda r, f: r.get(f)).values()) == [2]
+    assert list(total(Total("count", by=(By("by"),)), nans, lambda r, f: r.get(f)).values()) == [2]
