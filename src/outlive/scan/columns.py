@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from outlive.scan.catalogue import FieldInfo
 from outlive.scan.identifiers import SYSTEM_COLUMNS, fitted, literal, quoted
-from outlive.scan.words import word_set, words
+from outlive.scan.words import stems, word_set, words
 
 _NAMES = {
     "text": "str EmailStr NameEmail HttpUrl AnyUrl AnyHttpUrl constr StrictStr SecretStr IPvAnyAddress Path",
@@ -31,6 +31,8 @@ _TYPES = {name: kind for kind, names in _NAMES.items() for name in word_set(name
 _ENUM_ENDINGS = word_set("""
     status type kind priority level category role severity state method tier currency language channel mode unit enum
     gender phase stage frequency""")
+_AMOUNTS = word_set("amount price cost fee salary balance refund budget")
+_PLACES = word_set("latitude longitude lat lon lng")
 _TEXT_NAMES = word_set("""
     id name title description email phone url message text status type kind category currency language notes note slug
     username label comment content address role severity priority""")
@@ -38,7 +40,10 @@ _TEXT_NAMES = word_set("""
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; `field` is the record's field it holds, empty for keys and positions that the container has."""
+    """One column; `field` is the record's field it holds, empty for keys and positions that the container has.
+
+    `guessed` says that the source does not tell the type, so that any comparison of the code may be meant.
+    """
 
     name: str
     kind: str
@@ -47,6 +52,7 @@ class Column:
     check: tuple[str, ...] = ()
     note: str = ""
     field: str = ""
+    guessed: bool = False
 
     def sql(self, comma: bool) -> str:
         """Its line in CREATE TABLE."""
@@ -59,17 +65,18 @@ class Column:
 
 
 def column(info: FieldInfo, money: bool) -> Column:
-    """The column for one field; `money` says that it holds an amount."""
+    """The column for one field; `money` says that it belongs to an amount, which a text is only by its name."""
     kind, optional, check = kind_of(info.annotation)
     note = ""
     if not kind:
         kind = _by_name(info.name) if not info.annotation else "jsonb"
-    if money and kind in {"double precision", "text", "jsonb"}:
+    if (kind == "double precision" and money) or (kind in {"text", "jsonb"} and stems([info.name]) & _AMOUNTS):
         note = {"double precision": "was float; numeric keeps amounts exact"}.get(kind, "an amount, exact")
         kind = "numeric"
     required = not (optional or info.optional or info.default == "None")
     name = fitted(info.name + "_" if info.name in SYSTEM_COLUMNS else info.name)
-    return Column(name, kind, required, _default(info.default, kind), check, note, info.name)
+    guessed = not info.annotation
+    return Column(name, kind, required, _default(info.default, kind), check, note, info.name, guessed)
 
 
 def kind_of(annotation: str) -> tuple[str, bool, tuple[str, ...]]:
@@ -149,6 +156,8 @@ def _by_name(name: str) -> str:
     parts = words(name)
     if name.endswith(("_at", "_time")) or name in {"timestamp", "created", "updated"}:
         return "timestamptz"
+    if name.lower() in _PLACES:
+        return "double precision"
     if parts[:1] and parts[0] in {"is", "has", "can"}:
         return "boolean"
     return "text" if parts and parts[-1] in _TEXT_NAMES else "jsonb"

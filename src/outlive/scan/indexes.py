@@ -29,21 +29,27 @@ class Index:
         return tuple(name for name, _ in self.columns)
 
 
-def indexes(finding: Finding, columns: Iterable[Column], key: tuple[str, ...]) -> list[Index]:
-    """The B-tree indexes that serve the finding's filters and sorts, at most MOST; none repeats another's beginning."""
-    by_field = {each.field: each for each in columns if each.field and each.kind in _SCALAR}
-    tenant = by_field[finding.tenant].name if finding.tenant in by_field else ""
+def indexes(
+    finding: Finding, columns: Iterable[Column], key: tuple[str, ...], pointing: Iterable[str] = ()
+) -> list[Index]:
+    """The B-tree indexes that serve the finding's filters and sorts, at most MOST; none repeats another's beginning.
+
+    `pointing` are columns with a foreign key, which deletes on the other side look up.
+    """
+    by_field = {each.field: each for each in columns if each.field and (each.kind in _SCALAR or each.guessed)}
+    tenant = by_field[finding.tenant].name if finding.tenant in by_field and key != (finding.tenant,) else ""
     wanted = [index for uses in _queries(finding) for index in _of_query(uses, by_field, tenant)]
     if tenant:
         wanted.append(Index(((tenant, False),)))
+    wanted += [Index(((name, False),)) for name in pointing]
     return _distinct(wanted, key)[:MOST]
 
 
 def statements(
-    table: str, finding: Finding, columns: list[Column], key: tuple[str, ...], taken: set[str]
+    table: str, finding: Finding, columns: list[Column], key: tuple[str, ...], pointing: list[str], taken: set[str]
 ) -> Iterator[str]:
     """CREATE INDEX statements for a table: those for queries, one for documents, one for places."""
-    for index in indexes(finding, columns, key):
+    for index in indexes(finding, columns, key, pointing):
         listed = ", ".join(quoted(name) + (" DESC" if down else "") for name, down in index.columns)
         name = unused("_".join(("idx", table, *index.names)), taken)
         why = f"  -- {', '.join(index.asked_by[:3])}" if index.asked_by else ""
@@ -102,7 +108,7 @@ def _document_fields(finding: Finding, columns: list[Column]) -> list[str]:
     """Columns of jsonb that filters reach into: the whole document, or a field that is searched for a member."""
     asked = {use.field for use in finding.filters}
     whole = [each for each in columns if each.name == "document" and not each.field and asked]
-    inner = [each for each in columns if each.kind == "jsonb" and each.field in asked]
+    inner = [each for each in columns if each.kind == "jsonb" and not each.guessed and each.field in asked]
     return [quoted(each.name) for each in (*whole, *inner)][:2]
 
 

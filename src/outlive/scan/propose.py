@@ -15,9 +15,7 @@ from outlive.scan.effort import is_file
 from outlive.scan.identifiers import fitted, quoted, unused
 from outlive.scan.indexes import statements
 from outlive.scan.shapes import MAPPINGS, SEQUENCES, SETS, Shape
-from outlive.scan.words import held, singular, stems, words
-
-_AMOUNTS = frozenset({"amount", "price", "cost", "fee", "salary", "balance", "refund", "budget", "total"})
+from outlive.scan.words import held, singular, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +53,12 @@ def _proposal(finding: Finding, table: _Table | None, every: Iterable[_Table | N
         name = unused("_".join(words(finding.name)) or "counter", taken)
         made = f"CREATE SEQUENCE {quoted(name)} AS bigint;"
         return Proposal(name, (made,), (), ("start it above the highest number in use",), _declare(finding, name, ()))
-    create = (_create(table), *statements(table.name, finding, list(table.columns), table.key, taken))
     others = [each for each in every if each is not None and each is not table]
+    pointing = [each.name for each in table.columns if _target(each, table, others)]
+    create = (_create(table), *statements(table.name, finding, list(table.columns), table.key, pointing, taken))
     references = tuple(_references(table, others, taken))
-    return Proposal(
-        table.name, create, references, tuple(_notes(finding, table)), _declare(finding, table.name, table.key)
-    )
+    notes = tuple(_notes(finding, table))
+    return Proposal(table.name, create, references, notes, _declare(finding, table.name, table.key))
 
 
 def _create(table: _Table) -> str:
@@ -87,10 +85,7 @@ def _table(finding: Finding, taken: set[str]) -> _Table | None:
 def _record(finding: Finding, shape: Shape) -> Iterator[Column]:
     """The columns of one record: its fields, one value, or one document."""
     if finding.fields:
-        amounts = set(finding.money)
-        yield from (
-            column(each, each.name in amounts or bool(stems([each.name]) & _AMOUNTS)) for each in finding.fields
-        )
+        yield from (column(each, each.name in finding.money) for each in finding.fields)
         return
     inner = Shape.of(shape.value) if shape.holds_containers() else shape
     scalar = shape.head if shape.head not in MAPPINGS | SEQUENCES | SETS else inner.value
@@ -170,15 +165,19 @@ def _unique(columns: list[Column]) -> Iterator[Column]:
 def _references(table: _Table, others: list[_Table], taken: set[str]) -> Iterator[str]:
     """Foreign keys for `task_id` columns where another store of the service is the tasks' table."""
     for each in table.columns:
-        target = (
-            next((other for other in others if _points_to(each, other)), None) if each.name.endswith("_id") else None
-        )
-        if target is not None and table.key != (each.name,):
+        if target := _target(each, table, others):
             name = unused(f"fk_{table.name}_{each.name}", taken)
             yield (
                 f"ALTER TABLE {quoted(table.name)} ADD CONSTRAINT {quoted(name)} FOREIGN KEY ({quoted(each.name)})"
                 f" REFERENCES {quoted(target.name)} ({quoted(target.key[0])});"
             )
+
+
+def _target(column_: Column, table: _Table, others: list[_Table]) -> _Table | None:
+    """The table that a column points to; its own key points nowhere."""
+    if not column_.name.endswith("_id") or table.key == (column_.name,):
+        return None
+    return next((other for other in others if _points_to(column_, other)), None)
 
 
 def _points_to(column_: Column, other: _Table) -> bool:
@@ -188,7 +187,7 @@ def _points_to(column_: Column, other: _Table) -> bool:
 
 
 def _notes(finding: Finding, table: _Table) -> Iterator[str]:
-    if finding.time_fields and not finding.bounded:
+    if finding.time_fields and not finding.bounded and Shape.of(finding.container).head in SEQUENCES:
         yield f"grows with time: `partition_by` on `{finding.time_fields[0]}` keeps old quarters apart"
     if finding.bounded:
         yield f"bounded in memory ({finding.bounded}): the table keeps everything unless you delete old rows"
@@ -203,8 +202,8 @@ def _notes(finding: Finding, table: _Table) -> Iterator[str]:
 def _declare(finding: Finding, table: str, key: tuple[str, ...]) -> str:
     """The line that takes the place of the store's declaration."""
     name, head = fitted(table), Shape.of(finding.container).head
-    record = finding.record if finding.record.isidentifier() and finding.fields else ""
-    tenant = f', tenant="{finding.tenant}"' if finding.tenant else ""
+    record = finding.record if finding.record.isidentifier() and finding.fields and finding.record != "Any" else ""
+    tenant = f', tenant="{finding.tenant}"' if finding.tenant and key != (finding.tenant,) else ""
     if head == "int":
         return f'{finding.name} = outlive.counter("{name}")'
     if is_file(finding):

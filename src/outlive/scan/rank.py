@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from outlive.scan.catalogue import Catalogue, Finding
 from outlive.scan.config import PRIORITIES, ScanConfig
 from outlive.scan.effort import estimate, is_file
+from outlive.scan.shapes import SEQUENCES, Shape
 from outlive.scan.signals import FIELD_SIGNALS, SIGNALS, WORDS
 from outlive.scan.words import held, stems, words
 
@@ -156,7 +157,7 @@ def _always(finding: Finding) -> Iterator[tuple[str, str]]:
         yield "critical", f"Bounded ({dropped}) = data is lost in busy times even without a restart"
     if not is_file(finding):
         yield "high", "Every process has its own copy = the service cannot run in a second pod or worker"
-    if finding.time_fields:
+    if finding.time_fields and (finding.bounded or Shape.of(finding.container).head in SEQUENCES):
         yield "medium", "No queries over time = {what} cannot be compared between days or seasons"
 
 

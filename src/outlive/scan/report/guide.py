@@ -142,7 +142,8 @@ def _spans(findings: Iterable[Finding]) -> Iterator[str]:
 def _declared(finding: Finding) -> str:
     text = finding.declaration.splitlines()[0] if finding.declaration else f"{finding.name}: {finding.container}"
     notes = [f"line {lines(finding)}", *([state(finding)] if state(finding) != "to do" else [])]
-    return f"{text}  # {', '.join([*notes, *([finding.bounded] if finding.bounded else [])])}"
+    told = ", ".join([*notes, *([finding.bounded] if finding.bounded else [])])
+    return f"{text}; {told}" if "  # " in text else f"{text}  # {told}"
 
 
 def _stores(service: Service) -> Iterator[str]:
@@ -150,7 +151,10 @@ def _stores(service: Service) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|"
     for each in service.all:
         fields = ", ".join(field.name for field in each.fields[:12]) + (", …" if len(each.fields) > 12 else "")
-        held = " ".join(part for part in (each.record, f"({fields})" if fields else "") if part) or "unknown"
+        held = (
+            " ".join(part for part in (each.record.replace("Any", ""), f"({fields})" if fields else "") if part)
+            or "unknown"
+        )
         wrote, read = (", ".join(doors(each, writing)[:6]) or "-" for writing in (True, False))
         why = "; ".join((*each.reasons, *each.priority_reasons))
         cells = (_code(each.symbol), _code(each.container), *map(_cell, (held, wrote, read, each.priority, why)))
