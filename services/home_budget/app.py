@@ -21,12 +21,14 @@ outlive.install(app)
 
 @app.get("/")
 async def root() -> dict[str, str]:
+    outlive.show_unsettled()
     return {"message": "Home Budget Web Backend running"}
 
 
 @app.get("/health")
 @app.get("/api/v1/health")
 async def health() -> dict[str, str]:
+    outlive.show_unsettled()
     return {"status": "ok", "database": "connected" if await is_connected() else "disconnected"}
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         mapping,
         open,  # noqa: A004
         set,  # noqa: A004
+        show_unsettled,
         unit,
     )
     from outlive.runtime.responses import json_response
@@ -48,6 +49,7 @@ __all__ = [
     "mapping",
     "open",
     "set",
+    "show_unsettled",
     "unit",
 ]
 

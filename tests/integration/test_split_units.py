@@ -205,6 +205,7 @@ def test_a_unit_that_waits_for_the_open_one_lands_with_its_first_part(stage: Sta
                 async def act() -> None:
                     tasks[1].tags.append("built on it")
 
+                service.units.hold_s = 60
                 building = request(service, act)
                 await until(lambda: service.committer.pending())
                 await to(service, "tasks", "dual_read")

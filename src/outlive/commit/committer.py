@@ -129,6 +129,16 @@ class Committer:
         self.wake()
         return done
 
+    def withdraw(self, unit: Unit, error: OutliveError) -> bool:
+        """Refuse a queued unit that waits for others; False if it is on its way already."""
+        with self._lock:
+            if unit not in self._held and unit not in self.queue:
+                return False
+            self._held = [each for each in self._held if each is not unit]
+            self.queue = deque(each for each in self.queue if each is not unit)
+        self._refuse([unit], error, [unit])
+        return True
+
     def pending(self) -> list[Unit]:
         """Ended units whose outcome is open."""
         with self._lock:

@@ -128,6 +128,16 @@ class Unit:
         """Whether it has changed anything itself."""
         return bool(self.changes or self.draws or self.files)
 
+    def held_by(self) -> list[Unit]:
+        """The open units that it cannot land without, directly or through others."""
+        seen: set[Unit] = set()
+        waiting = [self]
+        while waiting:
+            more = [d for d in list(waiting.pop().depends) if not d.settled and d not in seen]
+            seen.update(more)
+            waiting += [d for d in more if d.ended]
+        return [d for d in seen if not d.ended]
+
     @property
     def label(self) -> str:
         """What it is called, and where it was begun if that is known."""
@@ -179,11 +189,12 @@ class Scope:
     the scope when the application returns; tasks that outlive their request find it closed.
     """
 
-    __slots__ = ("closed", "unit")
+    __slots__ = ("closed", "shows_unsettled", "unit")
 
     def __init__(self, unit: Unit) -> None:
         self.unit = unit
         self.closed = False
+        self.shows_unsettled = False  # the route said that its answer need not wait for others' changes
 
 
 current: ContextVar[Scope | None] = ContextVar("outlive_scope", default=None)

@@ -6,13 +6,14 @@ import asyncio
 import logging
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextvars import Token
 from types import TracebackType
 from typing import Any
 
 from outlive.commit.unit import Scope, Unit, current, current_unit
-from outlive.errors import OutliveError, Refused
+from outlive.errors import Conflict, OutliveError, Refused
 
 log = logging.getLogger("outlive")
 
@@ -28,7 +29,8 @@ class Units:
         self.lock = threading.RLock()
         self.active: Unit | None = None
         self.open: set[Unit] = set()
-        self.waiting_over: threading.Event | None = None
+        self.withdraw: Callable[[Unit, OutliveError], bool] = lambda unit, error: False
+        self.hold_s = 30.0  # how long an ended unit waits for an open one that it built on
         self._submit = submit
         self._before_end = before_end
         self._turns: dict[asyncio.AbstractEventLoop, Unit] = {}
@@ -106,6 +108,24 @@ class Units:
             unit.ticket.set_result(None)
             return True
 
+    def outcome(self, unit: Unit) -> None:
+        """Block until an ended unit is settled. Raises what refused it: Conflict when an open unit holds it up for
+        `hold_s`, which may itself be waiting for this very thread."""
+        while not unit.ticket.done():
+            try:
+                unit.ticket.result(self.hold_s)
+            except TimeoutError:
+                self.give_up(unit)
+        unit.ticket.result()
+
+    def give_up(self, unit: Unit) -> None:
+        """Refuse a unit that only open units hold up."""
+        holders = unit.held_by()
+        if not holders or unit.ticket.done():
+            return  # PostgreSQL is slow: its answer comes
+        holder = max(holders, key=lambda each: time.monotonic() - each.opened_at)
+        self.withdraw(unit, _held_up(unit, holder))
+
     def split(self, unit: Unit) -> Unit:
         """What an open unit and the ones nested in it have done so far, ended as a unit of its own.
 
@@ -155,6 +175,28 @@ class Units:
         """Open units that hold changes; what a reader may have seen of them is not settled."""
         with self.lock:
             return [unit for unit in self.held() if unit.holds]
+
+
+async def durable(unit: Unit, units: Units) -> None:
+    """Wait for an ended unit's outcome, as `Units.outcome` does; cancelling the waiter does not cancel the unit."""
+    ticket = asyncio.wrap_future(unit.ticket)
+    ticket.add_done_callback(seen)
+    while not (await asyncio.wait([ticket], timeout=units.hold_s))[0]:
+        units.give_up(unit)
+    await ticket
+
+
+def seen(ticket: asyncio.Future[None]) -> None:
+    """Look at an outcome that nobody may ask for any more, so that it is no warning."""
+    if not ticket.cancelled():
+        ticket.exception()
+
+
+def _held_up(unit: Unit, holder: Unit) -> Conflict:
+    stores = sorted({change.store.name for change in unit.changes.values()})
+    age_s = time.monotonic() - holder.opened_at
+    reason = f"it builds on changes of {holder.label}, which has been open for {age_s:.1f} s"
+    return Conflict(store=", ".join(stores), key="?", reason=reason)
 
 
 def _take_changes(into: Unit, unit: Unit) -> None:
@@ -235,7 +277,7 @@ class Joining:
             self._units.end(self.unit)
         self._units.lock.release()
         if error is None:
-            self.unit.ticket.result()
+            self._units.outcome(self.unit)
 
 
 class UnitBlock:
@@ -274,7 +316,7 @@ class UnitBlock:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         unit = self._leave(error)
         if unit is not None and not _on_loop():
-            unit.ticket.result()
+            self._units.outcome(unit)
 
     async def __aenter__(self) -> Unit:
         return self.__enter__(2)
@@ -284,7 +326,7 @@ class UnitBlock:
     ) -> None:
         unit = self._leave(error)
         if unit is not None:
-            await asyncio.shield(asyncio.wrap_future(unit.ticket))
+            await durable(unit, self._units)
 
 
 def _site(depth: int) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from outlive.commit.unit import Scope, Unit, current
+from outlive.commit.units import durable, seen
 from outlive.errors import Conflict, KeyTaken, OutliveError, Refused, Unavailable, Unholdable
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class Request:
             else:
                 self.units.end(unit)
                 if unit:
-                    await durable(unit)
+                    await durable(unit, self.units)
             await self._nothing_unsettled()
         except OutliveError as error:
             self.refused = True
@@ -164,19 +165,23 @@ class Request:
         return True
 
     async def _nothing_unsettled(self) -> None:
-        """From dual_read on: what this response may have shown of other units is settled before it leaves."""
-        waiting = visible(self.service, self.scope.unit)
+        """From dual_read on: what this response may have shown of other units is settled before it leaves.
+
+        Raises Unavailable when it is not in time.
+        """
+        waiting = visible(self.service, self.scope)
         if waiting:
             tickets = [asyncio.wrap_future(unit.ticket) for unit in waiting]
             for ticket in tickets:
-                ticket.add_done_callback(_seen)
-            await asyncio.wait(tickets, timeout=self.service.unsettled_wait_s)
+                ticket.add_done_callback(seen)
+            if (await asyncio.wait(tickets, timeout=self.service.settings.unsettled_wait_s))[1]:
+                raise unsettled(waiting)
 
     async def _next_unit(self) -> None:
         unit, self.scope.unit = self.scope.unit, self.units.begin(f"{self.name} (later)")
         self.units.end(unit)
         try:
-            await durable(unit)
+            await durable(unit, self.units)
         except OutliveError as error:
             log.error("outlive: a write during the response of %s was refused: %s", self.name, error)
 
@@ -193,7 +198,7 @@ class Request:
         self.units.end(unit)
         if unit:
             try:
-                await durable(unit)
+                await durable(unit, self.units)
             except OutliveError as refused:
                 log.error("outlive: a late write of %s was refused: %s", self.name, refused)
 
@@ -219,7 +224,7 @@ class Conversation:
             current.reset(token)
             self.scope.closed = True
             self.units.end(self.scope.unit)
-            await durable(self.scope.unit)
+            await durable(self.scope.unit, self.units)
 
     async def _receiving(self) -> Message:
         await self._settle()
@@ -235,24 +240,24 @@ class Conversation:
             return
         self.scope.unit = self.units.begin(unit.name)
         self.units.end(unit)
-        await durable(unit)
+        await durable(unit, self.units)
 
 
-def visible(service: Service, mine: Unit) -> list[Unit]:
-    """Units that are not settled and that a response may show; none while no store is in dual_read or beyond."""
-    if not any(store.strict for store in service.stores.values()):
+def visible(service: Service, mine: Scope) -> list[Unit]:
+    """Units that are not settled and that a response may show; none while no store is in dual_read or beyond, and
+    none for a route that said `outlive.show_unsettled()`."""
+    if mine.shows_unsettled or not any(store.strict for store in service.stores.values()):
         return []
-    return [unit for unit in (*service.committer.pending(), *service.units.unsettled()) if unit is not mine]
+    return [unit for unit in (*service.committer.pending(), *service.units.unsettled()) if unit is not mine.unit]
 
 
-async def durable(unit: Unit) -> None:
-    """Wait for the unit's outcome; cancelling the waiter does not cancel the unit. Raises what refused it."""
-    await asyncio.shield(asyncio.wrap_future(unit.ticket))
-
-
-def _seen(ticket: asyncio.Future[None]) -> None:
-    if not ticket.cancelled():
-        ticket.exception()
+def unsettled(units: list[Unit]) -> Unavailable:
+    """The error of a response that may show what these units have changed, and that waited for them in vain."""
+    late = [unit for unit in units if not unit.settled]
+    stores = sorted({change.store.name for unit in late for change in list(unit.changes.values())})
+    names = "; ".join(sorted({unit.label for unit in late}))
+    reason = f"the answer may show changes that are not settled yet, of {names}; what the request wrote itself is kept"
+    return Unavailable(store=", ".join(stores) or "?", reason=reason)
 
 
 STATUS: dict[type[OutliveError], int] = {Unavailable: 503, Conflict: 409, KeyTaken: 409, Unholdable: 422, Refused: 409}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
+from outlive.commit.unit import current
 from outlive.commit.units import UnitBlock
 from outlive.runtime.asgi import OutliveMiddleware
 from outlive.runtime.service import Service
@@ -156,6 +157,14 @@ def unit(name: str = "", *, service: Service | None = None) -> UnitBlock:
 async def flush(service: Service | None = None) -> None:
     """Returns once everything written so far is settled."""
     await (service or default_service).flush()
+
+
+def show_unsettled() -> None:
+    """Lets the running request answer at once, although from `dual_read` on its answer may then show changes of others
+    that are not settled and may still be refused. For routes that must always answer: health, metrics."""
+    scope = current.get()
+    if scope is not None:
+        scope.shows_unsettled = True
 
 
 def install(app: Any, *, on_error: Literal["commit", "discard"] = "commit", service: Service | None = None) -> Any:

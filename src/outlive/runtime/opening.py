@@ -63,6 +63,7 @@ SKIPPED = frozenset({"unpinned", "way_back", "connection_budget"})
 def open_service(service: Service) -> None:
     """Everything between closed and open. Raises what keeps the service from serving."""
     service.watcher = Watcher(service)
+    service.units.hold_s = service.settings.open_unit_s
     service.from_image.load()
     find_database(service)
     _hold_files(service)

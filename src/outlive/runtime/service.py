@@ -14,7 +14,13 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +30,7 @@ from outlive.commit.committer import Committer
 from outlive.commit.drivers import LoopDriver, ThreadDriver
 from outlive.commit.group import Outcome
 from outlive.commit.unit import Unit, current
-from outlive.commit.units import UnitBlock, Units
+from outlive.commit.units import UnitBlock, Units, durable
 from outlive.errors import BadSetting, NotOpen, OutliveError, Unavailable, Unreachable
 from outlive.postgres.connect import Database
 from outlive.postgres.drive import Step
@@ -55,7 +61,6 @@ class Service(Host):
         self.migrations: Path | None = None
         self.version_table: str | None = None
         self.accept_stale = False
-        self.unsettled_wait_s = 5.0
         self.state = "closed"
         self.generation = 0
         self._opening = threading.RLock()
@@ -66,6 +71,7 @@ class Service(Host):
         self.clock = VersionClock(os.getpid(), lambda: time.time_ns() // 1_000_000)
         self.committer = Committer(self)
         self.units = Units(self.committer.submit, tracking.aliases.end_unit)
+        self.units.withdraw = self.committer.withdraw
         self.database: Database | None = None
         self.resources = Resources(self)
         self.driver: ThreadDriver | LoopDriver | None = None
@@ -334,14 +340,15 @@ class Service(Host):
         await asyncio.sleep(0)
         for unit in self.committer.pending():
             try:
-                await asyncio.shield(asyncio.wrap_future(unit.ticket))
+                await durable(unit, self.units)
             except OutliveError:
                 continue
 
     def flush_blocking(self) -> None:
         """The same from a thread."""
         for unit in self.committer.pending():
-            unit.ticket.exception()
+            with suppress(OutliveError):
+                self.units.outcome(unit)
 
     # -- CommitHost --------------------------------------------------------------------------------------------
 

@@ -53,7 +53,7 @@ def in_the_way(service: Service, store: Store) -> list[Unit]:
     """Open units that have changed the store, or that a unit on its way to PostgreSQL waits for; outermost ones."""
     with service.units.lock:
         held = [unit for unit in service.units.held() if any(c.store is store for c in unit.changes.values())]
-        held += [d for unit in service.committer.pending() for d in unit.depends if not d.ended]
+        held += [d for unit in service.committer.pending() for d in list(unit.depends) if not d.ended]
         return list(dict.fromkeys(unit.root() for unit in held))
 
 

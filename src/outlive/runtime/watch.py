@@ -215,6 +215,7 @@ class Watcher:
         for name, counter in service.counters.items():
             if name in rows:
                 self._switch_counter(counter, rows[name][1])
+        self._log_events()  # whoever waits for the acknowledgement finds what happened on the way
         if in_place and epochs:
             self._acknowledge(epochs[0][0])
         answers.serve(self)
@@ -332,14 +333,17 @@ class Watcher:
         """An event for the log, written with the next tick."""
         self._events.append((store.name, kind, detail))
 
-    def _tell(self) -> None:
+    def _log_events(self) -> None:
         assert self.conn is not None
-        service = self.service
         while self._events:
-            name, kind, detail = self._events.pop(0)
-            me = service.committer.member
+            name, kind, detail = self._events[0]
+            me = self.service.committer.member
             actor = f"member {me.id if me is not None else '?'}"
-            self.conn.execute(_EVENT, (service.service, name, kind, actor, Jsonb(detail)))
+            self.conn.execute(_EVENT, (self.service.service, name, kind, actor, Jsonb(detail)))
+            self._events.pop(0)
+
+    def _tell(self) -> None:
+        self._log_events()
         self._supersede()
         self._reread()
         self._shadow()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from outlive.commit.unit import Scope, Unit, current
 from outlive.errors import OutliveError
-from outlive.runtime.asgi import answer_of, log, visible
+from outlive.runtime.asgi import answer_of, log, unsettled, visible
 
 if TYPE_CHECKING:
     from outlive.runtime.service import Service
@@ -50,8 +50,8 @@ class OutliveWsgi:
                 units.discard(scope.unit)
             else:
                 units.end(scope.unit)
-                scope.unit.ticket.result()
-            self._nothing_unsettled(scope.unit)
+                units.outcome(scope.unit)
+            self._nothing_unsettled(scope)
         except OutliveError as error:
             self._leave(scope.unit)
             _close(body)
@@ -78,9 +78,11 @@ class OutliveWsgi:
             self.service.units.end(unit)
             unit.ticket.exception()
 
-    def _nothing_unsettled(self, mine: Unit) -> None:
-        """From dual_read on: what this response may have shown of other units is settled before it leaves."""
-        futures.wait([unit.ticket for unit in visible(self.service, mine)], timeout=self.service.unsettled_wait_s)
+    def _nothing_unsettled(self, mine: Scope) -> None:
+        """As for ASGI. Raises Unavailable when what the response may have shown is not settled in time."""
+        waiting = visible(self.service, mine)
+        if futures.wait([unit.ticket for unit in waiting], timeout=self.service.settings.unsettled_wait_s)[1]:
+            raise unsettled(waiting)
 
 
 def _first(body: Iterable[bytes]) -> tuple[list[bytes], Iterator[bytes]]:
@@ -139,7 +141,7 @@ class _Rest:
             return
         self._service.units.end(unit)
         try:
-            unit.ticket.result()
+            self._service.units.outcome(unit)
         except OutliveError as error:
             log.error("outlive: a write during a response was refused: %s", error)
 
