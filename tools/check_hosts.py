@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-SKIPPED = {".git", ".venv", ".outlive", ".bench", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "__pycache__"}
+CACHES = {".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "__pycache__"}
+SKIPPED = {".git", ".venv", ".outlive", ".bench"} | CACHES
 HOSTS = [
     ("pypi", "org"),
     ("pythonhosted", "org"),
