@@ -49,6 +49,7 @@ __all__ = [
     "read_stores",
     "read_unlanded",
     "rehearse",
+    "repair",
     "rollback",
     "run",
     "run_async",
@@ -159,6 +160,31 @@ def verify(order: Order, mode: str = "full") -> Flow[Verification]:
     if found is None:
         raise RequestUnanswered(store=order.name, kind="verify", reason="the member left no verification")
     return found
+
+
+def repair(order: Order, *, apply: bool) -> Flow[list[Mapping[str, Any]]]:
+    """What running members would do, or have done, to make image and table equal; one answer a member that was asked.
+
+    Raises PhaseRefused where it cannot be known which side is right, or there is one side only; RequestUnanswered.
+    """
+    figures: Figures = yield figures_for(order)
+    holders = [member for member in figures.live if member.records is not None]
+    if figures.phase in ("legacy", "database"):
+        reason = f"in phase {figures.phase} there is one side only; there is nothing to repair it from"
+        raise PhaseRefused(store=order.name, reason=reason)
+    if figures.phase == "dual_write" and len(holders) > 1:
+        names = ", ".join(member.name for member in holders)
+        reason = f"{names} each hold its records in memory, and nobody knows which is right; stop all but one"
+        raise PhaseRefused(store=order.name, reason=reason)
+    if figures.phase == "dual_read" and not holders:
+        reason = "no member holds it in memory, and the next to start reads the table; there is nothing to repair"
+        raise PhaseRefused(store=order.name, reason=reason)
+    answers: list[Mapping[str, Any]] = []
+    numbers: list[int | None] = [member.id for member in holders]
+    for number in numbers or [None]:
+        answer = yield from _asked(order, "repair", {"apply": apply, "reason": order.reason}, number)
+        answers.append({**answer.result, "member": answer.member})
+    return answers
 
 
 def rehearse(order: Order) -> Flow[Mapping[str, Any]]:

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from outlive.postgres.drive import Ask, Step
 
-Kind = Literal["verify", "rehearse", "refill", "flush"]
+Kind = Literal["verify", "repair", "rehearse", "refill", "flush"]
 REQUEST = """
 INSERT INTO outlive.request (service, store, kind, asked_by, args, member) VALUES (%s, %s, %s, %s, %s, %s) RETURNING id
 """

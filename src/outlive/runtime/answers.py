@@ -1,4 +1,4 @@
-"""What an operator asks a running member for: verify, rehearse the way back, refill, flush."""
+"""What an operator asks a running member for: verify, repair, rehearse the way back, refill, flush."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from psycopg.types.json import Jsonb
 
 from outlive.errors import OutliveError
 from outlive.runtime import switching
-from outlive.transfer.verify import verify
+from outlive.transfer import repair
+from outlive.transfer.quick import quick
+from outlive.transfer.verify import Parity, verify
 
 if TYPE_CHECKING:
     from outlive.runtime.watch import Watcher
@@ -22,6 +24,8 @@ WHERE id = (SELECT id FROM outlive.request
             ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING id, store, kind, args, asked_by
 """
+_EVENT = "INSERT INTO outlive.event (service, store, kind, actor, detail) VALUES (%s, %s, %s, %s, %s)"
+EVENT_KEYS, SHOWN_FIXES = 100, 100
 _DONE = "UPDATE outlive.request SET done_at = now(), result = %s WHERE id = %s"
 _VERIFICATION = """
 INSERT INTO outlive.verification (service, store, mode, requested_by, member, started_at, finished_at, epoch,
@@ -57,6 +61,8 @@ def _answer(
         return {"error": f"this member has no store {name}"}
     if kind == "verify":
         return _verify(watcher, conn, store, args.get("mode", "full"), asked_by)
+    if kind == "repair":
+        return _repair(watcher, conn, store, args, asked_by)
     if kind in ("rehearse", "refill"):
         return _rehearse(watcher, conn, store)
     if kind == "flush":
@@ -80,16 +86,77 @@ def _verify(watcher: Watcher, conn: psycopg.Connection[Any], store: Any, mode: s
     began = time.time()
     if store.phase in ("legacy", "database"):
         return {"error": f"in phase {store.phase} there is one side only; nothing to compare"}
+    parity = _compared(watcher, conn, store, mode)
+    return {"verification": _record(watcher, conn, store, parity, asked_by, began), "equal": parity.equal, "mode": mode}
+
+
+def _compared(watcher: Watcher, conn: psycopg.Connection[Any], store: Any, mode: str = "full") -> Parity:
+    if mode == "quick":
+        return quick(store, conn, settle=lambda: switching.settle(watcher.service))
     watcher.scrub()
-    parity = verify(store, conn, settle=lambda: switching.settle(watcher.service))
+    return verify(store, conn, settle=lambda: switching.settle(watcher.service))
+
+
+def _record(
+    watcher: Watcher, conn: psycopg.Connection[Any], store: Any, parity: Parity, asked_by: str, began: float
+) -> int:
+    """The number of the verification as it is kept."""
     me = watcher.service.committer.member
     values = (
-        watcher.service.service, store.name, "full", asked_by, me.id if me is not None else None, began,
+        watcher.service.service, store.name, parity.mode, asked_by, me.id if me is not None else None, began,
         watcher.service.service, store.name, parity.compared, parity.different, parity.missing, parity.extra,
         parity.planted_found, Jsonb(parity.facts()),
     )  # fmt: skip
     (number,) = conn.execute(_VERIFICATION, values).fetchall()[0]
-    return {"verification": number, "equal": parity.equal, "mode": mode}
+    return int(number)
+
+
+def _repair(
+    watcher: Watcher, conn: psycopg.Connection[Any], store: Any, args: dict[str, Any], asked_by: str
+) -> dict[str, Any]:
+    """What a repair would do, or has done; every record that it touches is in the event log with what it was."""
+    direction = repair.direction_of(store.phase)
+    if direction is None:
+        return {"error": f"in phase {store.phase} there is one side only; there is nothing to repair it from"}
+    service = watcher.service
+    fixes = repair.plan(store, conn, _compared(watcher, conn, store))
+    if args.get("apply"):
+        about = {"direction": direction, "reason": args.get("reason", "")}
+        _log_fixes(watcher, conn, store, "repair", asked_by, about, fixes)
+        if direction == "to_table":
+            unit, before = service.at_home(lambda: repair.write(store, fixes))
+            repair.settle(store, fixes, unit, before)
+        else:
+            repair.take(store, fixes, lambda key: watcher._read_again(store, key))
+        _log_fixes(watcher, conn, store, "repaired", asked_by, about, [fix for fix in fixes if fix.done])
+    began = time.time()
+    after = _compared(watcher, conn, store)
+    number = _record(watcher, conn, store, after, asked_by, began)
+    return {
+        "direction": direction,
+        "applied": bool(args.get("apply")),
+        "records": len(fixes),
+        "done": sum(fix.done for fix in fixes),
+        "left": sum(fix.action == "leave" for fix in fixes),
+        "fixes": [fix.facts() for fix in fixes[:SHOWN_FIXES]],
+        "verification": number,
+        "equal": after.equal,
+    }
+
+
+def _log_fixes(
+    watcher: Watcher,
+    conn: psycopg.Connection[Any],
+    store: Any,
+    kind: str,
+    actor: str,
+    about: dict[str, Any],
+    fixes: Any,
+) -> None:
+    """Each record of a repair in the event log: before anything is written, and again with the version it has then."""
+    for start in range(0, len(fixes), EVENT_KEYS):
+        detail = Jsonb({**about, "keys": [fix.facts() for fix in fixes[start : start + EVENT_KEYS]]})
+        conn.execute(_EVENT, (watcher.service.service, store.name, kind, actor, detail))
 
 
 def _counter_answer(

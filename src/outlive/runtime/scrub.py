@@ -17,6 +17,7 @@ from outlive.records import canonical
 from outlive.stores import tracking
 from outlive.stores.json_file import JsonFileStore
 from outlive.stores.store import Store
+from outlive.transfer.learned import forget, learned
 
 if TYPE_CHECKING:
     from outlive.runtime.service import Service
@@ -30,6 +31,8 @@ def scrub(service: Service, pause: Callable[[float], object] = time.sleep) -> in
     service.at_home(lambda: _aliases(service))
     found = 0
     for store in list(service.stores.values()):
+        if store.phase in ("legacy", "database"):
+            forget(store)
         if store.tracking and not isinstance(store, JsonFileStore):
             keys = iter(service.at_home(lambda store=store: _keys(store)))  # type: ignore[misc]
             while (count := service.at_home(lambda: _slice(service, store, keys))) is not None:  # noqa: B023
@@ -89,8 +92,14 @@ def _changed(store: Store, key: Any) -> bool:
     record = store.image_get(key)
     if kept is None or record is ABSENT or store.unsettled.get(key) or not store.tracking:
         return False
+    known = learned(store)
+    if known.same_record(key, record, kept.encoded):
+        return False
     try:
-        return canonical(store.record_type.document(record)) != kept.encoded
+        if canonical(store.record_type.document(record)) != kept.encoded:
+            return True
+        known.note_record(key, record, kept.encoded)
+        return False
     except Unholdable:
         return b"$unheld" not in kept.encoded
 

@@ -19,6 +19,7 @@ NAMES = (
     "advance",
     "rollback",
     "verify",
+    "repair",
     "load",
     "export",
     "events",
