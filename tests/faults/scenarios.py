@@ -9,7 +9,7 @@ from outlive.commit import failpoints
 
 AWAY_POINTS = ("journal.before_write", "journal.after_write", "journal.before_sync", "journal.after_sync")
 DRAIN_POINTS = ("drain.before_mark", "journal.before_mark", "journal.after_mark")
-FILE_POINTS = ("file.before_sync", "file.after_rename")
+FILE_POINTS = ("file.before_sync", "file.before_swap", "file.after_rename")
 PLAIN_POINTS = ("commit.before", "commit.after", "ack.before", "ack.after", "image.before", "image.after")
 CUTS = ("cut before commit", "cut at commit", "cut after commit")
 OTHERS = (

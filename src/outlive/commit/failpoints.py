@@ -40,6 +40,7 @@ NAMES = frozenset(
         "ack.after",
         "drain.before_mark",
         "file.before_sync",
+        "file.before_swap",
         "file.after_rename",
         "image.after",
         "image.before",

@@ -15,6 +15,7 @@ import shutil
 import tempfile
 import time
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,18 @@ def read_rows(path: Path) -> tuple[Any, str]:
 
 def replace(path: Path, content: bytes) -> None:
     """Put new content in the file's place: temporary file, fsync, rename, fsync of the folder."""
+    name = write_beside(path, content)
+    try:
+        os.replace(name, path)
+        failpoints.hit("file.after_rename")
+    except BaseException:
+        name.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_beside(path: Path, content: bytes) -> Path:
+    """A temporary file beside `path` that holds `content`, fsync'd, with the mode that `path` has or would get."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
@@ -96,12 +109,10 @@ def replace(path: Path, content: bytes) -> None:
             failpoints.hit("file.before_sync")
             os.fsync(file.fileno())
         _keep_mode(path, name)
-        os.replace(name, path)
-        failpoints.hit("file.after_rename")
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    return Path(name)
 
 
 def _keep_mode(path: Path, name: str) -> None:
@@ -207,19 +218,30 @@ class Sidecar:
 
 def write_with_sidecar(path: Path, content: bytes, upto: int, phase: str, folded: dict[str, int] | None = None) -> None:
     """Replace the file; the sidecar goes first and knows both states, so a crash in between is no foreign edit."""
+    announce(path, content, upto, phase, folded)
+    replace(path, content)
+
+
+def announce(path: Path, content: bytes, upto: int, phase: str, folded: dict[str, int] | None = None) -> None:
+    """Write the sidecar of a file that is about to hold `content`."""
     old = Sidecar.read(path)
     found = digest(path.read_bytes()) if path.exists() else ""
     old_upto = (old.upto_of(found) if old is not None else None) or 0
     Sidecar(digest(content), found, upto, old_upto, phase, time.time(), folded or {}).write(path)
-    replace(path, content)
 
 
 def keep_aside(path: Path) -> Path:
     """A copy of a file that will be overwritten, beside it."""
-    day = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    aside = path.with_name(f"{path.stem}.edited-{day}-{os.getpid()}{path.suffix}")
+    aside = aside_of(path)
     shutil.copy2(path, aside)
     return aside
+
+
+def aside_of(path: Path) -> Path:
+    """A free name beside a file for what another hand made of it."""
+    day = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    names = (path.with_name(f"{path.stem}.edited-{day}-{os.getpid()}-{number}{path.suffix}") for number in count(1))
+    return next(name for name in names if not name.exists())
 
 
 def archived(path: Path) -> Path | None:

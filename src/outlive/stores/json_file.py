@@ -7,6 +7,7 @@ is the store's home: a unit is acknowledged when the file is written (one write 
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import threading
@@ -25,12 +26,14 @@ from outlive.stores.files import FileLock, Format, Stamp
 from outlive.stores.mapping import caller
 from outlive.stores.order import rising
 from outlive.stores.store import Host, Key, Phase, Store, restored
+from outlive.stores.swap import Seen, swap
 
 if TYPE_CHECKING:
     from outlive.stores.repository import Repository
 
 log = logging.getLogger("outlive")
 Rows = list[Any]
+TRIES = 5  # looks at a file that somebody keeps writing; the last one replaces it and compares afterwards
 
 
 class JsonFile:
@@ -110,6 +113,7 @@ class JsonFileStore(Store):
         self.stamp: Stamp | None = None
         self.read_once = False
         self.dirty = False
+        self.seen = Seen(None)
         self.behind = 0  # a version: of the table's rows the file is known to hold only what came to it since
         self.in_file: dict[Key, bytes] = {}
         self._texts: dict[Key, tuple[bytes, Format, str]] = {}
@@ -264,6 +268,7 @@ class JsonFileStore(Store):
         else:
             rows, text = files.read_rows(self.path)
             self.format = files.format_of(text, self.format)
+            self.seen = _seen(stamp, text)
             self.fill(rows)
             self.in_file = {key: kept.encoded for key, kept in self.kept.items()}
         self.stamp = stamp
@@ -299,12 +304,16 @@ class JsonFileStore(Store):
         """Bring another hand's edit of the file into the image: what differs from the file as we last knew it."""
         rows, text = files.read_rows(self.path)
         self.format = files.format_of(text, self.format)
+        before = self.in_file
         keys = self._keys(rows)
-        theirs = {key: self.encoded(row) for key, row in zip(keys, rows, strict=True)}
-        by_key = dict(zip(keys, rows, strict=True))
-        changed = [key for key in keys if self.in_file.get(key) != theirs[key]]
-        gone = [key for key in self.in_file if key not in theirs and key in self.image]
-        self.stamp, self.in_file = stamp, theirs
+        self.stamp, self.seen = stamp, _seen(stamp, text)
+        self.in_file = {key: self.encoded(row) for key, row in zip(keys, rows, strict=True)}
+        self._join(before, self.in_file, dict(zip(keys, rows, strict=True)))
+
+    def _join(self, before: dict[Key, bytes], theirs: dict[Key, bytes], by_key: dict[Key, Any]) -> None:
+        """Bring the difference between the file as it was and as another hand made it into the image."""
+        changed = [key for key in theirs if before.get(key) != theirs[key]]
+        gone = [key for key in before if key not in theirs and key in self.image]
         if not changed and not gone:
             return
         self.taken_in += len(changed) + len(gone)
@@ -326,6 +335,7 @@ class JsonFileStore(Store):
         if self.strict and stamp is not None and self.stamp is not None and stamp != self.stamp:
             aside = files.keep_aside(self.path)
             self.set_aside.append(str(aside))
+            self.stamp, self.seen = stamp, Seen(None)
             log.error("outlive: %s was edited while PostgreSQL is in charge; kept aside as %s", self.path, aside)
 
     def content(self) -> tuple[bytes, int, dict[Key, bytes]]:
@@ -355,23 +365,42 @@ class JsonFileStore(Store):
     def write_file(self, upto: int | None = None) -> None:
         """Write what is kept to the file. In `legacy` this is the acknowledgement; later it is written behind."""
         with self._writing:
-            self.refresh()
-            self.keep_foreign()
             began = time.monotonic()
-            self.dirty = False
-            content, newest, encoded = self.content()
-            if files.stamp_of(self.path) != self.stamp:  # another hand was there while this was being made
+            for tries in range(TRIES):
                 self.refresh()
                 self.keep_foreign()
+                self.dirty = False
                 content, newest, encoded = self.content()
-            if self.phase == "legacy":
-                files.replace(self.path, content)
+                if self.phase != "legacy":
+                    files.announce(self.path, content, *self._claimed(newest if upto is None else upto))
+                seen = self.seen if self.seen.stamp == self.stamp else Seen(self.stamp)
+                swapped = swap(self.path, content, seen, anyway=tries + 1 == TRIES)
+                if swapped.done:
+                    break
             else:
-                files.write_with_sidecar(self.path, content, *self._claimed(newest if upto is None else upto))
-            self.stamp = files.stamp_of(self.path)
-            self.in_file = encoded
+                self.dirty = True
+                raise OSError(errno.EBUSY, "somebody else keeps making and removing it", str(self.path))
+            before, self.in_file = self.in_file, encoded
+            self.stamp, self.seen = swapped.stamp, Seen(swapped.stamp, files.digest(content))
             self.written_at = time.monotonic()
             self.write_s = self.written_at - began
+            if swapped.displaced is not None:
+                self._displaced(swapped.displaced, before)
+
+    def _displaced(self, aside: Path, before: dict[Key, bytes]) -> None:
+        """What another hand wrote between our last look and the exchange: kept beside the file, and taken in."""
+        self.set_aside.append(str(aside))
+        log.error("outlive: %s was edited while it was being written; kept aside as %s", self.path, aside)
+        if self.strict:
+            return
+        try:
+            rows, _ = files.read_rows(aside)
+            with self.units.lock:
+                keys = self._keys(rows)
+                theirs = {key: self.encoded(row) for key, row in zip(keys, rows, strict=True)}
+                self._join(before, theirs, dict(zip(keys, rows, strict=True)))
+        except FileMalformed as error:
+            log.error("outlive: %s cannot be taken in: %s", aside, error)
 
     def _claimed(self, newest: int) -> tuple[int, Phase, dict[str, int]]:
         """What the sidecar may say of the table's rows; while not all are known here, nothing new but key by key."""
@@ -385,6 +414,10 @@ class JsonFileStore(Store):
     def write_is_due(self) -> bool:
         """Whether a file that is written behind may be written again: it takes a tenth of the time at most."""
         return time.monotonic() - self.written_at >= 10 * self.write_s
+
+
+def _seen(stamp: Stamp, text: str) -> Seen:
+    return Seen(stamp, files.digest(text.encode("utf-8", "surrogatepass")))
 
 
 def unkeyed(key: Key) -> bool:
