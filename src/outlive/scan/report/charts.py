@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-WIDTH, ROW, LEFT, RIGHT = 640, 26, 190, 60
+LABEL = 20
+WIDTH, ROW, LEFT, RIGHT = 400, 24, 150, 52
 
 
 def bars(title: str, rows: Sequence[tuple[str, Sequence[tuple[str, float]], str]]) -> str:
@@ -29,7 +30,7 @@ def _row(at: int, label: str, parts: Sequence[tuple[str, float]], text: str, sca
             f'<rect class="{kind}" x="{left:.1f}" y="{top}" width="{width:.1f}" height="{ROW - 8}" rx="2"></rect>'
         )
         left += width
-    name = label if len(label) <= 26 else label[:25] + "…"
+    name = label if len(label) <= LABEL else label[: LABEL - 1] + "…"
     # isolates keep a right-to-left name from moving what stands around it
     shown = f"\u2068{escape(name)}\u2069"
     middle = top + ROW - 13
