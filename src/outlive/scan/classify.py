@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from outlive.scan.annotations import element_of, parts
 from outlive.scan.catalogue import Entry
 from outlive.scan.entries import serving
-from outlive.scan.longevity import NAMED, Longevity
+from outlive.scan.longevity import NAMED, PUTS_AND_GETS, Longevity
 from outlive.scan.resolve import At, Resolver
 from outlive.scan.slots import Slot
 from outlive.scan.summary import Summary, Val
@@ -39,7 +39,7 @@ CALLABLE_TYPES = re.compile(
     r"\b(Callable|type|Type|Handler|Plugin|Coroutine|Awaitable|Command|ModuleType|Blueprint|Factory)\b"
 )
 REGISTER_WORDS = frozenset({"registry", "registered", "handlers", "handler", "plugins", "plugin", "hooks", "hook", "callbacks", "callback",
-                            "providers", "factories", "commands", "middlewares", "extensions", "routes", "adapters", "converters",
+                            "providers", "factories", "methods", "middlewares", "extensions", "routes", "adapters", "converters",
                             "parsers", "serializers", "encoders", "decoders", "backends", "loaders", "validators", "codecs", "cogs"})  # fmt: skip
 TEST_PATHS = re.compile(
     r"(^|/)(tests?|testing|mocks?|fakes?|fixtures|conftest\.py$|test_[^/]*\.py$|[^/]*_test\.py$|tests\.py$)(/|$)"
@@ -107,9 +107,11 @@ class World:
     uses: dict[tuple[str, str, str], list[Use]]
     service: dict[str, str]
     served: set[str] = field(default_factory=set)
-    mirrored: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
+    mirrored: dict[tuple[str, str, str], list[tuple[str, str, str]]] = field(default_factory=dict)
+    saved: dict[tuple[str, str, str], str] = field(default_factory=dict)
     doors: dict[At, Entry] = field(default_factory=dict)
     started: set[At] = field(default_factory=set)
+    runs: set[str] = field(default_factory=set)
 
     def entries(self, at: At) -> tuple[Entry, ...]:
         """The doors that lead to a scope."""
@@ -152,6 +154,8 @@ class _Case:
         self.writes = [use for use in uses if use.write and not self._declares(use)]
         self.reads = [use for use in uses if not use.write]
         self.later = [use for use in self.writes if not self._imports(use)]
+        if not _empty(slot):
+            self.later = [use for use in self.later if use.direct or not use.depth]
         self.name_words = set(words(slot.name)) | (
             set(words(slot.symbol)) if slot.kind in {"class", "instance"} else set()
         )
@@ -182,6 +186,10 @@ class _Case:
         if slot.kind == "class":
             return "" if self.later or slot.container in _PLAIN else ""
         why = self.world.longevity.why(owner)
+        if not why and self.world.saved.get(slot.key):
+            why = f"it is saved to {self.world.saved[slot.key]}"
+        if not why and TEST_CLASS.search(owner[1]):
+            return ""
         if not why:
             return "its object is not known to outlive a request"
         self.why_long = why
@@ -377,6 +385,7 @@ class _Case:
                     "fn",
                     "f",
                     "function",
+                    "method",
                     "cls",
                     "klass",
                     "callback",
@@ -551,8 +560,6 @@ class _Case:
         if slot.rule not in {"rewritten-file", "shelf-file"}:
             return None
         name = slot.facts.get("file", slot.symbol)
-        if self.world.mirrored.get(slot.key):
-            return Verdict("other", [f"the file behind {', '.join(self.world.mirrored[slot.key])}"])
         if (
             set(words(name)) & (CACHE_WORDS | {"checkpoint", "ckpt", "weights", "model"})
             or slot.container.startswith(("pickle", "excel"))
@@ -580,18 +587,63 @@ class _Case:
             return Verdict("other", ["a flag or a position of this process, not data"])
         if slot.container == "ContextVar":
             return self._context()
+        if slot.container == "bytearray" or (
+            slot.container in {"list", "deque"} and self._held() in {"bytes", "bytearray"}
+        ):
+            return Verdict("other", ["a buffer of bytes on their way"])
+        if slot.kind == "instance" and self._replaced():
+            return Verdict("other", ["replaced as a whole by what was computed, never added to"])
         if self.own_words & EPHEMERAL_WORDS:
             return Verdict("other", ["limits and cooldowns, which may begin again"])
         if live:
             reasons = [f"written by {entry.kind} {entry.name}" for entry in live[:3]]
             return Verdict("store", [*reasons, *self._why()])
-        if not live and getattr(self, "why_long", "") == NAMED and any(use.how in INSERTS for use in self.later):
+        if not live and self._kept_for_callers():
+            return Verdict("store", ["written by methods whose callers are not in this tree", *self._why()])
+        if not live and getattr(self, "why_long", "") == PUTS_AND_GETS and self._puts_and_gets():
             return Verdict("store", ["written by its public methods", *self._why()])
-        if self._in_service() and not doors and self._unreached_counts():
+        if (self._in_service() or slot.path in self.world.runs) and not doors and self._unreached_counts():
             return Verdict("store", ["written by functions of a service whose caller is not in sight", *self._why()])
         if doors:
             return Verdict("other", [f"written only by {doors[0].kind} {doors[0].name}"])
         return Verdict("other", ["no request, message or timer was seen to reach a write"])
+
+    def _puts_and_gets(self) -> bool:
+        """Whether public methods of the class put in what they are given, and others look it up."""
+        if EXAMPLE_PATHS.search(self.slot.path) or self.slot.container in _PLAIN:
+            return False
+        prefix = f"{self.slot.key[1]}."
+        puts = {
+            use.at for use in self.later if use.how in INSERTS and self._given(use) and use.at[1].startswith(prefix)
+        }
+        gets = {use.at for use in self.reads if use.at not in puts}
+        return bool(puts) and bool(gets)
+
+    def _given(self, use: Use) -> bool:
+        """Whether a public method writes what its caller gave it, or a record that it makes of that."""
+        scope = self.world.files[use.at[0]].scopes[use.at[1]]
+        if scope.name.startswith("_") and not scope.name.startswith("__"):
+            return False
+        given = {param.name for param in scope.params} - {"self", "cls"}
+        for bind in scope.binds:
+            if given & set(_names_in(bind.value)):
+                given.add(bind.target)
+        return bool(given & set(_names_in(use.value)) or given & set(_names_in(use.key)) or self._creates(use))
+
+    def _kept_for_callers(self) -> bool:
+        """Whether a class that is named as a keeper, or saved to a file, takes in what its callers hand to it."""
+        slot = self.slot
+        if slot.kind != "instance" or slot.container in _PLAIN or self.name_words & REGISTER_WORDS:
+            return False
+        taken = [use for use in self.later if use.how in INSERTS and use.depth == 0 and self._handed_in(use)]
+        return bool(taken) and (getattr(self, "why_long", "") == NAMED or slot.key in self.world.saved)
+
+    def _handed_in(self, use: Use) -> bool:
+        """Whether what is put in, or its key, comes from a parameter."""
+        scope = self.world.files[use.at[0]].scopes[use.at[1]]
+        names = {each.name.lstrip("*") for each in scope.params[1:]}
+        values = [use.key, use.value, *(use.value[2] if use.value[0] == "c" else ())]
+        return any(each[0] == "p" and each[1].split(".")[0].split("[")[0] in names for each in values)
 
     def _why(self) -> list[str]:
         why = getattr(self, "why_long", "")
@@ -604,6 +656,12 @@ class _Case:
             return Verdict("store", ["its default is one container that all contexts change"])
         return Verdict("other", ["each context has a value of its own, which ends with the request"])
 
+    def _replaced(self) -> bool:
+        """Whether an attribute is only ever set anew, to something that does not come from itself or from a caller."""
+        if not self.later or any(use.how != "rebind" for use in self.later):
+            return False
+        return not any(use.value[0] == "d" or self._answers(use.at, use.value) for use in self.later)
+
     def _plain_matters(self) -> bool:
         kind = self.slot.container
         if kind in {"bool"}:
@@ -614,7 +672,11 @@ class _Case:
         return any(entry.kind in {"http", "bot", "message", "websocket"} for entry in _doors(self.world, self.later))
 
     def _unreached_counts(self) -> bool:
-        if EXAMPLE_PATHS.search(self.slot.path) or self.slot.container in _PLAIN or self.slot.kind != "module":
+        if EXAMPLE_PATHS.search(self.slot.path) or self.slot.container in _PLAIN:
+            return False
+        if self.slot.kind in {"module", "class"} and self.slot.path in self.world.runs:
+            return any(use.how in INSERTS for use in self.later)
+        if self.slot.kind != "module":
             return False
         inserts = [use for use in self.later if use.how in INSERTS]
         return bool(inserts) and bool(
@@ -648,6 +710,16 @@ def _declares(world: World, owner: At) -> bool:
     return any(
         each.rsplit(".", 1)[-1] in {"BaseModel", "Struct", "TypedDict"} for each in world.resolver.bases(owner)[1]
     )
+
+
+def _names_in(value: object) -> Iterable[str]:
+    """The first names of all paths in a value."""
+    if not isinstance(value, tuple):
+        return
+    if len(value) > 1 and value[0] == "p" and isinstance(value[1], str):
+        yield re.split(r"[.\[(]", value[1])[0]
+    for part in value:
+        yield from _names_in(part)
 
 
 def _empty(slot: Slot) -> bool:

@@ -30,8 +30,20 @@ from outlive.scan.rules import AFTERWARDS, CONTAINERS
 from outlive.scan.services import service_names, services
 from outlive.scan.slots import Key, Slot, Sources
 from outlive.scan.summary import Summary
-from outlive.scan.uses import collect
+from outlive.scan.uses import collect, put_in
 
+RUNNERS = frozenset(
+    {
+        "serve_forever",
+        "run_forever",
+        "run_polling",
+        "start_polling",
+        "infinity_polling",
+        "mainloop",
+        "run_app",
+        "loop_forever",
+    }
+)
 MANY_FILES = 150
 CHUNK_FILES = 40
 
@@ -143,6 +155,7 @@ def understand(files: dict[str, Summary], folders: dict[str, str], root: str = "
         _own(resolver, slot)
         if slot.annotation:
             slot.records = resolver.held(slot.at if slot.kind != "state" else (slot.path, ""), slot.annotation)
+    put_in(files, resolver, slots)
     graph = calls.build(files, resolver)
     entries = doors.find(files, resolver)
     reached = doors.reach(entries, graph)
@@ -153,7 +166,22 @@ def understand(files: dict[str, Summary], folders: dict[str, str], root: str = "
     world.doors = entries
     world.started = started
     world.mirrored = mirrors(world, slots)
+    world.saved = {key: slots[file].symbol for file, images in world.mirrored.items() for key in images}
+    world.runs = {
+        path for path, file in files.items() if any(_runs(call.path) for s in file.scopes.values() for call in s.calls)
+    }
     return world, slots
+
+
+def _runs(path: str) -> bool:
+    """Whether a call hands the process over to a server, a bot or an event loop."""
+    return path.rsplit(".", 1)[-1] in RUNNERS or path in {
+        "app.run",
+        "bot.run",
+        "client.run",
+        "uvicorn.run",
+        "reactor.run",
+    }
 
 
 def _own(resolver: Resolver, slot: Slot) -> None:
@@ -179,10 +207,10 @@ def _marked(files: dict[str, Summary], slot: Slot, verdict: Verdict) -> Verdict:
 
 def _settled(found: list[tuple[Slot, Finding]], world: World) -> list[tuple[Slot, Finding]]:
     """A file whose content a store mirrors is that store's file, not a second store."""
-    stores = {each.symbol for _, each in found if each.cls == "store" and each.rule != "rewritten-file"}
+    stores = {slot.key: each.symbol for slot, each in found if each.cls == "store" and each.rule != "rewritten-file"}
     result = []
     for slot, each in found:
-        behind = [name for name in world.mirrored.get(slot.key, ()) if name in stores]
+        behind = [stores[key] for key in world.mirrored.get(slot.key, ()) if key in stores]
         if each.rule == "rewritten-file" and each.cls == "store" and behind:
             each = replace(each, cls="other", reasons=(f"the file behind {', '.join(behind)}",))
         result.append((slot, each))

@@ -42,7 +42,7 @@ BOT = frozenset(
 MESSAGE = frozenset(
     {
         "subscribe", "subscriber", "on", "consumer", "consume", "agent", "on_event", "message_callback", "topic_callback",
-        "handle", "receiver", "listens_for", "callback", "rabbit_queue", "stream", "on_connect", "on_disconnect", "tool",
+        "handle", "receiver", "callback", "rabbit_queue", "stream", "on_connect", "on_disconnect", "tool",
         "resource", "prompt", "list_tools", "call_tool", "read_resource", "register_function", "feature", "method", "signal",
         "connect", "incoming", "entrypoint", "service", "kernel_function", "function_tool",
     }
@@ -102,7 +102,8 @@ CLASS_METHODS: tuple[tuple[tuple[str, ...], str, str, tuple[str, ...]], ...] = (
     (("Cmd",), "cli", "cmd", ("do_",)),
     (("DataUpdateCoordinator", "Entity", "SensorEntity"), "schedule", "homeassistant", ("_async_update_data", "async_update", "update")),
     (("Task",), "task", "celery", ("run",)),
-    (("Agent", "Actor", "ThreadingActor"), "message", "actor", ("on_", "receive")),
+    (("Agent",), "message", "actor", ("on_", "receive")),
+    (("Actor", "ThreadingActor"), "message", "actor", ("",)),
 )  # fmt: skip
 
 REGISTER: dict[str, tuple[str, str]] = {

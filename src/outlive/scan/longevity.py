@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from outlive.scan.catalogue import Entry
@@ -16,8 +17,20 @@ PER_REQUEST = frozenset({"http.server", "socketserver", "protocol", "discord.ui"
 _SETUP = frozenset({"__init__", "__post_init__", "setup", "setup_hook", "start", "startup", "initialize", "connect", "on_ready", "run", "init",
                     "configure", "build", "__aenter__", "__enter__", "__new__", "open", "on_startup", "_setup", "_init", "main", "boot", "create"})  # fmt: skip
 SERVER_WORDS = frozenset({"server", "broker", "daemon"})
-STORAGE_WORDS = frozenset({"repository", "store", "storage", "backend", "db", "database", "repo"})
+STORAGE_WORDS = frozenset({"repository", "store", "storage", "backend", "db", "database", "repo", "memory"})
+HOLDER_WORDS = frozenset({"controller", "manager", "service", "tracker", "state", "machine", "ledger", "inventory", "catalog", "directory", "hub",
+                          "history", "scheduler", "bank", "simulator", "emulator", "mailbox", "inbox", "values", "archive", "journal"})  # fmt: skip
 NAMED = "its class is named as something that lives long"
+PUTS_AND_GETS = "its methods put records in and give them out"
+_NEVER = re.compile(
+    r"(Exception|Error|Warning|Visitor|Transformer|HTMLParser|Formatter|NamedTuple|Enum|^local|\.local)$"
+)
+_VALUES = frozenset({"str", "int", "float", "tuple", "bytes", "frozenset", "Exception", "BaseException"})
+MOST_MAKERS = 3
+BRIEF = re.compile(
+    r"(Protocol|Connection|Request|Response|Stream|Reader|Writer|Parser|Builder|Context|Cycle|Iterator|Visitor|Compiler|"
+    r"Formatter|Encoder|Decoder|Serializer|Form|Event|Exception|Error|Transformer|Generator|Lexer|Tokenizer|Result|Query)$"
+)
 _WORKS = ("Singleton", "ThreadSafeSingleton", "Object", "Resource")
 
 
@@ -66,7 +79,13 @@ class Longevity:
 
     def _why(self, owner: At) -> str:
         scope = self.resolver.scope(owner)
-        found = self._made(owner) or self._shape(owner, scope) or self._doors(owner)
+        if self._passing(owner):
+            return ""
+        if any(each in {"threading.local", "_thread._local", "local"} for each in self.resolver.bases(owner)[1]):
+            return ""
+        found = self._made(owner) or self._shape(owner, scope)
+        if not found and not BRIEF.search(scope.name):
+            found = self._doors(owner)
         if found:
             return found
         for child in self.resolver.subclasses.get(owner, ()):
@@ -75,10 +94,38 @@ class Longevity:
                 return found
         return ""
 
+    def _passing(self, owner: At) -> bool:
+        """Whether objects are errors, visitors, values of a thread: gone before long whoever makes them."""
+        names = self._ancestors(owner, 0)
+        return any(_NEVER.search(name) or name in _VALUES for name in names)
+
+    def _ancestors(self, owner: At, depth: int) -> set[str]:
+        inside, outside = self.resolver.bases(owner)
+        found = {name.rstrip("()") for name in outside}
+        for base in inside if depth < 6 else ():
+            found |= self._ancestors(base, depth + 1)
+        return found
+
+    def _while_serving(self, owner: At) -> bool:
+        """Whether requests or messages make objects of the class, so that each is one of many."""
+        return any(
+            self.resolver.scope(at).kind == "function"
+            and self.resolver.scope(at).name not in _SETUP
+            and self.resolver.owner(*at) != owner
+            and serving(self.reached.get(at, ()))
+            and at not in self.entries
+            for at in self.graph.made.get(owner, ())
+        )
+
     def _made(self, owner: At) -> str:
         if owner in self._kept:
             return "its object is kept for the life of the process"
-        for at in sorted(self.graph.made.get(owner, ())):
+        sites = sorted(self.graph.made.get(owner, ()))
+        if any(
+            serving(self.reached.get(at, ())) and not self._starts(at) and not self._belongs(owner, at) for at in sites
+        ):
+            return ""
+        for at in sites:
             scope = self.resolver.scope(at)
             if scope.kind == "module":
                 return f"its object is made when {at[0]} is imported"
@@ -86,11 +133,15 @@ class Longevity:
                 return f"its object is an attribute of class {scope.name}"
             maker = self.resolver.owner(*at)
             if maker is not None and maker != owner:
-                if scope.name in _SETUP and self._is_attribute(owner, at) and self.why(maker):
+                if self._belongs(owner, at) and self.why(maker):
                     return f"its object belongs to {maker[1]}, which lives long"
-            elif maker is None and self._starts(at):
+            elif maker is None and self._starts(at) and len(sites) <= MOST_MAKERS:
                 return f"its object is made by {scope.name}, which runs at start"
         return ""
+
+    def _belongs(self, owner: At, at: At) -> bool:
+        """Whether an object made in a method that sets things up becomes an attribute of its maker."""
+        return self.resolver.scope(at).name in _SETUP and self._is_attribute(owner, at)
 
     def _is_attribute(self, owner: At, at: At) -> bool:
         """Whether the object made in a method becomes an attribute of its maker."""
@@ -133,9 +184,24 @@ class Longevity:
         ):
             return "all objects share one dict (Borg)"
         found = set(words(scope.name))
-        if not self.graph.made.get(owner) and (found & SERVER_WORDS or ("memory" in found and found & STORAGE_WORDS)):
+        made = self.graph.made.get(owner)
+        if not made and (found & SERVER_WORDS or {"memory"} < found & STORAGE_WORDS):
             return NAMED
+        if found & STORAGE_WORDS or (found & HOLDER_WORDS and not self._collection(owner)):
+            return "" if self._while_serving(owner) else PUTS_AND_GETS
         return ""
+
+    def _collection(self, owner: At) -> bool:
+        """Whether it is a container class itself, which says nothing of how long one lives."""
+        inner = self.files[owner[0]].scopes
+        dunder = [
+            name for name in ("__getitem__", "__iter__", "__len__", "__contains__") if f"{owner[1]}.{name}" in inner
+        ]
+        return len(dunder) > 1 or bool(self._ancestors(owner, 0) & {"dict", "list", "set", "Mapping", "MutableMapping"})
+
+    def _inside(self, owner: At, line: int) -> bool:
+        scope = self.resolver.scope(owner)
+        return scope.line <= line <= scope.end
 
     def _doors(self, owner: At) -> str:
         prefix = f"{owner[1]}."
@@ -148,6 +214,8 @@ class Longevity:
                 continue
             own = entry.path == owner[0] and entry.line == self.resolver.scope((owner[0], qual)).line
             if own and entry.framework in PER_REQUEST:
+                continue
+            if entry.kind == "task" and entry.path == owner[0] and self._inside(owner, entry.line):
                 continue
             if made and all(serving(self.reached.get(at, ())) for at in made):
                 continue

@@ -7,8 +7,8 @@ from outlive.scan.resolve import At
 from outlive.scan.slots import Key, Slot
 
 
-def mirrors(world: World, slots: dict[Key, Slot]) -> dict[Key, list[str]]:
-    """The symbols of the containers behind each rewritten file."""
+def mirrors(world: World, slots: dict[Key, Slot]) -> dict[Key, list[Key]]:
+    """The containers behind each rewritten file."""
     by_scope: dict[At, list[Slot]] = {}
     for key, uses in world.uses.items():
         slot = slots.get(key)
@@ -20,12 +20,12 @@ def mirrors(world: World, slots: dict[Key, Slot]) -> dict[Key, list[str]]:
             continue
         for at in {use.at for use in uses}:
             by_scope.setdefault(at, []).append(slot)
-    found: dict[Key, list[str]] = {}
+    found: dict[Key, list[Key]] = {}
     for key, slot in slots.items():
         if slot.rule != "rewritten-file":
             continue
         behind = {
-            each.symbol: None
+            each.key: None
             for at, _, writes in file_sites(slot)
             if writes
             for each in by_scope.get(at, ())

@@ -265,11 +265,25 @@ class Resolver:
         if not found:
             for bind in self._bound(owner).get(name, ()):
                 found.extend(self.bound(owner, bind))
+        if not found and name == "server":
+            found.extend(self._servers(owner))
         if not found:
             for base in self.bases(owner)[0]:
                 refs = self.attribute(base, name, depth + 1)
                 if refs:
                     return refs
+        return _few(found)
+
+    def _servers(self, owner: At) -> Refs:
+        """The scanned servers that a request handler may belong to."""
+        if not any(each.endswith("RequestHandler") for each in self.bases(owner)[1]):
+            return ()
+        found = [
+            Ref("inst", (path, qual))
+            for path, file in self.files.items()
+            for qual, scope in file.scopes.items()
+            if scope.kind == "class" and any(each.endswith("Server") for each in self.bases((path, qual))[1])
+        ]
         return _few(found)
 
     def _known(self) -> _Places:

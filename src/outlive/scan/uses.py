@@ -6,9 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from outlive.scan.resolve import At, Ref, Resolver
-from outlive.scan.slots import Key
+from outlive.scan.slots import Key, Slot
 from outlive.scan.summary import OTHER, Bind, Call, Op, Scope, Summary, Val
 
+MOST_RECORDS = 3
 MUTATORS = frozenset(
     {
         "append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "add", "discard", "update", "setdefault",
@@ -66,6 +67,7 @@ class Use:
     field: str = ""
     looping: bool = False
     operator: str = ""
+    direct: bool = True
 
 
 def collect(files: dict[str, Summary], resolver: Resolver) -> dict[Key, list[Use]]:
@@ -77,6 +79,39 @@ def collect(files: dict[str, Summary], resolver: Resolver) -> dict[Key, list[Use
     for uses in collector.uses.values():
         uses.sort(key=lambda each: (each.at[0], each.line))
     return collector.uses
+
+
+def put_in(files: dict[str, Summary], resolver: Resolver, slots: dict[Key, Slot]) -> None:
+    """Notes the scanned classes whose new objects are put into slots, so that their methods can be followed."""
+    for slot in slots.values():
+        for at, value in slot.values:
+            for _, inner, _ in value[4] if value[0] == "k" and len(value) > 4 else ():
+                _note(resolver, at, slot, inner)
+    for path, file in files.items():
+        for qual, scope in file.scopes.items():
+            at = (path, qual)
+            for op in scope.ops:
+                if op.how == "set item" and op.value[0] == "c":
+                    _noted(resolver, slots, at, op.path, op.value)
+            for call in scope.calls:
+                base, _, name = call.path.rpartition(".")
+                if base and name in {"append", "add", "setdefault", "insert"} and call.args and call.args[-1][0] == "c":
+                    _noted(resolver, slots, at, base, call.args[-1])
+    resolver.forget()
+
+
+def _noted(resolver: Resolver, slots: dict[Key, Slot], at: At, path: str, value: Val) -> None:
+    for ref in resolver.resolve(at, path):
+        slot = slots.get((ref.key[0], ref.key[1], ref.key[2])) if ref.kind == "slot" and ref.depth == 0 else None
+        if slot is not None:
+            _note(resolver, at, slot, value)
+
+
+def _note(resolver: Resolver, at: At, slot: Slot, value: Val) -> None:
+    if value[0] == "c" and len(slot.records) < MOST_RECORDS:
+        for ref in resolver.value(at, value):
+            if ref.kind == "inst" and (ref.key[0], ref.key[1]) not in slot.records:
+                slot.records.append((ref.key[0], ref.key[1]))
 
 
 class _Collector:
@@ -123,22 +158,50 @@ class _Collector:
     def _op(self, at: At, op: Op) -> None:
         if op.how == "compare":
             self._compare(at, op)
-            return
-        write = op.how in {"set item", "delete item", "augment item", "replace all", "augment", "set attribute"}
-        path, inner = op.path, ""
-        refs = self._refs(at, path)
-        if op.how in {"augment", "set attribute"}:
-            self._shared(at, path if op.how == "augment" else path.rpartition(".")[0], op.line, op.value)
-        for ref in refs:
-            if ref.kind != "slot" and not (ref.kind == "copy" and ref.depth):
-                if not write:
+        elif op.how in {"augment", "set attribute"}:
+            self._changed(at, op)
+        else:
+            write = op.how in {"set item", "delete item", "augment item", "replace all"}
+            for ref in self._refs(at, op.path):
+                if ref.kind == "slot":
+                    how = op.how if op.how != "use" else "get item" if ref.depth else "read"
+                    named = write and ref.depth and op.key[0] == "l" and op.key[1] == "str"
+                    field = str(op.key[2]) if named else ""
+                    direct = not write or self._direct(at, op.path, ref)
+                    use = Use(at, op.line, how, write, ref.depth, op.key, op.value, field, op.looping, direct=direct)
+                    self._add(ref, use)
+                elif not write:
                     self._add(ref, Use(at, op.line, op.how, False, ref.depth))
-                continue
-            if op.how in {"augment", "set attribute"} and ref.depth:
-                inner = _last(path)
-            how = op.how if op.how != "use" else "get item" if ref.depth else "read"
-            key = op.key[2] if op.key[0] == "l" and op.key[1] == "str" and ref.depth else ""
-            self._add(ref, Use(at, op.line, how, write, ref.depth, op.key, op.value, inner or key, op.looping))
+
+    def _changed(self, at: At, op: Op) -> None:
+        """`x += 1`, `record.x += 1`, `setattr(record, "x", 1)`: what is changed is the variable, or the record."""
+        whole = op.how == "augment" and op.key[0] == "o"
+        base, _, name = op.path.rpartition(".")
+        self._shared(at, base if base and (whole or op.how == "set attribute") else op.path, op.line, op.value)
+        for ref in self._refs(at, op.path):
+            if ref.kind == "slot" and ref.depth == 0 and (ref.key[2] == (name or op.path) or self._grows(ref)):
+                self._add(ref, Use(at, op.line, op.how, True, 0, op.key, op.value))
+            elif ref.kind == "slot" and not whole:
+                self._add(ref, Use(at, op.line, op.how, True, ref.depth, op.key, op.value))
+        if base:
+            for ref in self._refs(at, base):
+                if ref.kind == "slot" and (ref.depth or self._attributes(ref)):
+                    direct = self._direct(at, base, ref)
+                    self._add(ref, Use(at, op.line, op.how, True, ref.depth + 1, op.key, op.value, name, direct=direct))
+
+    def _grows(self, ref: Ref) -> bool:
+        return self.slots[(ref.key[0], ref.key[1], ref.key[2])].container in {"list", "set", "deque", "Counter", "dict"}
+
+    def _attributes(self, ref: Ref) -> bool:
+        return self.slots[(ref.key[0], ref.key[1], ref.key[2])].container == "SimpleNamespace"
+
+    def _direct(self, at: At, path: str, ref: Ref) -> bool:
+        """Whether a path names the container itself, and does not come to it through a parameter or another attribute."""
+        root = path.split(".", 1)[0].split("[", 1)[0].split("(", 1)[0]
+        scope = self.resolver.scope(at)
+        if not any(each.name == root for each in scope.params):
+            return True
+        return root in {"self", "cls", "request", "ctx", "context", "app", "info"} and ref.key[1] != ""
 
     def _compare(self, at: At, op: Op) -> None:
         field = _last(op.path)
@@ -182,7 +245,8 @@ class _Collector:
         if name == "update" and not call.args and call.kwargs:
             value = ("k", "dict", len(call.kwargs), (), tuple((each, inner, call.line) for each, inner in call.kwargs))
         field = _last(call.path.rpartition(".")[0]) if ref.depth else ""
-        self._add(ref, Use(at, call.line, name, write, ref.depth, key, value, field, call.looping))
+        direct = not write or self._direct(at, call.path, ref)
+        self._add(ref, Use(at, call.line, name, write, ref.depth, key, value, field, call.looping, direct=direct))
 
     def _sorted(self, at: At, call: Call, base: str) -> None:
         order = next((value[2] for key, value in call.kwargs if key == "order"), "")
@@ -208,16 +272,19 @@ class _Collector:
                     if ref.kind == "slot" and ref.depth == 0:
                         self._add(ref, Use(at, bind.line, "rebind", True, 0, value=bind.value))
             return
-        if not target.endswith(".__dict__"):
-            self._shared(at, target.rpartition(".")[0], bind.line, bind.value)
+        base, _, name = target.rpartition(".")
+        if name != "__dict__":
+            self._shared(at, base, bind.line, bind.value)
         for ref in self._refs(at, target):
-            if ref.kind != "slot":
-                continue
-            if ref.depth:
-                field = _last(target)
-                self._add(ref, Use(at, bind.line, "change record", True, ref.depth, value=bind.value, field=field))
-            else:
+            if ref.kind == "slot" and ref.depth == 0 and ref.key[2] == name and not self._attributes(ref):
                 self._add(ref, Use(at, bind.line, "rebind", True, 0, value=bind.value))
+        for ref in self._refs(at, base):
+            if ref.kind == "slot" and (ref.depth or self._attributes(ref)):
+                direct = self._direct(at, base, ref)
+                use = Use(
+                    at, bind.line, "change record", True, ref.depth + 1, value=bind.value, field=name, direct=direct
+                )
+                self._add(ref, use)
 
     def _value(self, at: At, value: Val, line: int, how: str) -> None:
         kind = value[0]

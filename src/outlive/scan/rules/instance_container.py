@@ -56,7 +56,7 @@ def _attribute(sources: Sources, at: At, scope: Scope, name: str, binds: list[tu
     return None
 
 
-_IDS = frozenset({"id", "ids", "next", "counter", "seq", "sequence", "serial"})
+_IDS = frozenset({"id", "ids", "next", "counter"})
 
 
 def _numbers(sources: Sources, at: At, scope: Scope, name: str, binds: list[tuple[str, Bind]]) -> Slot | None:
