@@ -113,7 +113,7 @@ def _expected(path: str, line: int, comment: re.Match[str]) -> Expected:
 def _parsed(path: str, line: int, text: str, *, needed: bool) -> Expected:
     words = shlex.split(_joined(text))
     cls, symbols, *rest = words
-    container = rest.pop(0) if rest and rest[0][0].islower() and _is_container(rest[0]) else ""
+    container = rest.pop(0) if rest and _is_container(rest[0]) else ""
     values = dict(word.split("=", 1) for word in rest if "=" in word)
     flags = tuple(word for word in rest if "=" not in word)
     return Expected(path, line, cls, tuple(symbols.split("|")), container, values, flags, needed)
