@@ -34,6 +34,7 @@ class Statements:
         self._delete_replay = _filled(_DELETE_REPLAY, parts)
         self._bury = _filled(_BURY, parts)
         self._select_all = _filled(_SELECT_ALL, parts)
+        self._select_versions = _filled(_SELECT_VERSIONS, parts)
         self._select_keys = _filled(_SELECT_KEYS, parts)
         self._lock_keys = _filled(_SELECT_KEYS + " FOR UPDATE", parts)
         self._count = _filled(_COUNT, parts)
@@ -80,6 +81,10 @@ class Statements:
     def select_all(self) -> Statement:
         """Every row in `column_names` order, by position, then key."""
         return self._select_all, {}
+
+    def select_versions(self) -> Statement:
+        """(key text, version) of every row, in no order."""
+        return self._select_versions, {}
 
     def select_keys(self, keys: Sequence[str], *, lock: bool = False) -> Statement:
         """The rows of these key texts in `column_names` order, by key; locked for update on request."""
@@ -191,6 +196,8 @@ RETURNING b.key, b.version
 """
 
 _SELECT_ALL = "SELECT {columns} FROM {table} ORDER BY {position}, {key}"
+
+_SELECT_VERSIONS = "SELECT {key}::text, {version} FROM {table}"
 
 _SELECT_KEYS = "SELECT {columns} FROM {table} WHERE {key} = ANY (%(keys)s::text[]::{key_cast}[]) ORDER BY {key}"
 

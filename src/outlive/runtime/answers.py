@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from outlive.errors import OutliveError
 from outlive.runtime import switching
-from outlive.transfer import repair
+from outlive.transfer import refill, repair
 from outlive.transfer.quick import quick
 from outlive.transfer.verify import Parity, verify
 
@@ -74,7 +74,7 @@ def _answer(
 
 def _rehearse(watcher: Watcher, conn: psycopg.Connection[Any], store: Any) -> dict[str, Any]:
     """The way back, measured: every record read into memory, and compared with the image where there is one."""
-    took = switching.refill(watcher.service, store, conn)
+    took = refill.measured(store, conn)
     watcher.refill_ms[store.name] = took
     matches = True
     if store.phase in ("dual_write", "dual_read"):

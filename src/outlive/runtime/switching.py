@@ -19,15 +19,16 @@ from outlive.errors import FileHeld, PhaseRefused
 from outlive.phases.machine import plan_walk
 from outlive.postgres.drive import Ask, Step, drive
 from outlive.postgres.upsert import Statements
-from outlive.records import key_name, parse
+from outlive.records import key_name
 from outlive.runtime import splitting
 from outlive.stores import files, memory, tracking
 from outlive.stores.json_file import JsonFileStore
 from outlive.stores.log import LogStore
 from outlive.stores.mapping import MappingStore
 from outlive.stores.order import rising
-from outlive.stores.store import Phase, Store, restored
+from outlive.stores.store import Phase, Store
 from outlive.transfer import fill
+from outlive.transfer.refill import Copy
 
 if TYPE_CHECKING:
     from outlive.runtime.service import Service
@@ -157,49 +158,48 @@ def _enter_database(service: Service, store: Store, conn: psycopg.Connection[Any
 # -- back ----------------------------------------------------------------------------------------------------------
 
 
-def refill(service: Service, store: Store, conn: psycopg.Connection[Any]) -> float:
-    """Rehearse or make the way back: how many milliseconds it takes to read every record into memory."""
-    began = time.perf_counter()
-    rows = fill.read_rows(conn, store)
-    for _, encoded, _, _ in rows:
-        store.record_type.record(restored(parse(encoded)))
-    return round((time.perf_counter() - began) * 1000, 3)
-
-
 def _back_to_dual_read(service: Service, store: Store, conn: psycopg.Connection[Any]) -> None:
-    """Read the table while the committer rests; what is queued meanwhile is taken over, nobody's loop waits."""
-    assert store.table is not None
+    """Copy the table while everybody writes, then rest the committer for what has changed since; units that are queued
+    by then are taken over."""
+    assert service.database is not None
     if isinstance(store, JsonFileStore):
         store.lock.try_acquire()
+    for cls in record_classes(store):
+        tracking.instrument(cls)
+    copy = Copy(store)
+    try:
+        with service.database.connect() as own:
+            copy.snapshot(own, service.watcher.breathe)
+            copy.refuse_too_large()
+            copy.catch_up(own)
+            _switch_over(service, store, copy, own)
+    except BaseException:
+        copy.drop()
+        raise
+    if isinstance(store, JsonFileStore) and store.lock.held:
+        store.write_file()
 
-    def go() -> None:
-        with service.units.lock:
-            service.committer.paused = True
 
-    service.at_home(go)
+def _switch_over(service: Service, store: Store, copy: Copy, conn: psycopg.Connection[Any]) -> None:
+    def rest() -> None:
+        service.committer.paused = True
+
+    splitting.between_units(service, store, "dual_read", rest)
     try:
         service.watcher.wait_idle()
-        rows = {row[0]: (row[1], row[2], row[3]) for row in fill.read_rows(conn, store)}
+        copy.catch_up(conn)
         with service.units.lock:
-
-            def install() -> None:
-                for cls in record_classes(store):
-                    tracking.instrument(cls)
-                fill.install(store, rows)
-                for unit in service.committer.pending():
-                    for change in unit.changes.values():
-                        if change.store is store and change.direct:
-                            store.take_over(change)
-                store.enter("dual_read")  # last: a reader that does not wait for the lock meets a full image
-                if isinstance(store, JsonFileStore):
-                    store.dirty = store.read_once = True
-
-            install()
+            copy.install()
+            for unit in service.committer.pending():
+                for change in unit.changes.values():
+                    if change.store is store and change.direct:
+                        store.take_over(change)
+            store.enter("dual_read")  # last: a reader that does not wait for the lock meets a full image
+            if isinstance(store, JsonFileStore):
+                store.dirty = store.read_once = True
     finally:
         service.committer.paused = False
         service.committer.wake()
-    if isinstance(store, JsonFileStore) and store.lock.held:
-        store.write_file()
 
 
 def _back_to_dual_write(service: Service, store: Store, conn: psycopg.Connection[Any]) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from outlive.errors import OutliveError
+from outlive.errors import OutliveError, PhaseRefused
 from outlive.phases import flags
 from outlive.postgres.drive import Ask, Step, drive
 from outlive.postgres.upsert import Statements
@@ -354,6 +354,12 @@ class Watcher:
         """Heartbeat if one is due; for whatever keeps a tick from its end."""
         if self.conn is not None and time.monotonic() - self._reported >= REPORT_S:
             self.report()
+
+    def breathe(self) -> None:
+        """A moment in a long copy: heartbeat. Raises PhaseRefused when the process is ending."""
+        if self._stop.is_set():
+            raise PhaseRefused(store=self.service.service, reason="this process is ending")
+        self.beat()
 
     def report(self) -> None:
         """Heartbeat now."""

@@ -86,8 +86,11 @@ def fill(store: Store, conn: psycopg.Connection[Any]) -> float:
     return round((time.perf_counter() - began) * 1000, 3)
 
 
-def install(store: Store, records: dict[Any, tuple[bytes, int, Any]]) -> None:
-    """Makes image and kept hold these records, in the order of their positions. Raises ImageTooLarge."""
+def install(store: Store, records: dict[Any, tuple[bytes, int, Any]], built: dict[Any, Any] | None = None) -> None:
+    """Makes image and kept hold these records, in the order of their positions. Raises ImageTooLarge.
+
+    `built`: the live records, where they have been built already.
+    """
     with store.units.lock:
         memory.refuse_too_large(store, records, build)
         for key, record in list(store.image_items()):
@@ -97,7 +100,7 @@ def install(store: Store, records: dict[Any, tuple[bytes, int, Any]]) -> None:
         store.views.reset()
         items = []
         for key, (encoded, version, position) in sorted(records.items(), key=lambda item: item[1][2]):
-            items.append((key, build(store, key, encoded)))
+            items.append((key, build(store, key, encoded) if built is None else built[key]))
             store.kept[key] = Kept(encoded, version, position)
             store.host.clock.observe(version)
         store.image_reset(items)
