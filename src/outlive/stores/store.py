@@ -519,8 +519,8 @@ class Store(ABC):
         key, kept = change.key, self.kept.get(change.key)
         change.direct = False
         change.before_record, change.before_kept, change.before_position = self.image_get(key), kept, self.position(key)
+        tracking.release(change.before_record, self, key)
         if change.op == "delete":
-            tracking.release(change.before_record, self, key)
             if change.before_record is not ABSENT:
                 self.image_drop(key)
             self.kept.pop(key, None)
