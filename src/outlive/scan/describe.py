@@ -202,7 +202,8 @@ def _bounded(world: World, slot: Slot, uses: list[Use]) -> str | None:
                     return f"older records are dropped at {_number(world, slot.at, facts[name])}"
     dropping = {use.at for use in uses if use.write and (use.how in REMOVES or use.how in {"rebind", "replace all"})}
     for use in uses:
-        if use.how == "length" and use.depth == 0 and use.at in dropping and use.key[2] in {">", ">="}:
+        over = use.key[2:] in {(">",), (">=",)}
+        if use.how == "length" and use.depth == 0 and use.at in dropping and over:
             return f"older records are dropped at {_number(world, use.at, use.value[2])}"
     for use in uses:
         if (
