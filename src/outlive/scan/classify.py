@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from outlive.scan.annotations import element_of, parts
 from outlive.scan.catalogue import Entry
 from outlive.scan.entries import serving
-from outlive.scan.longevity import NAMED, PUTS_AND_GETS, Longevity
+from outlive.scan.longevity import NAMED, STORAGE_WORDS, Longevity
 from outlive.scan.resolve import At, Resolver
 from outlive.scan.slots import Slot
 from outlive.scan.summary import Summary, Val
@@ -204,7 +204,8 @@ class _Case:
         if serving(world.entries(slot.at)) and scopes[slot.key[1]].name not in {"main", "run"}:
             return "lives for one call"
         inner = [qual for qual in scopes if qual.startswith(f"{slot.key[1]}.")]
-        if any(serving((world.doors[(slot.path, qual)],)) for qual in inner if (slot.path, qual) in world.doors):
+        doors = [world.doors[(slot.path, qual)] for qual in inner if (slot.path, qual) in world.doors]
+        if any(serving((each,)) and each.kind != "task" for each in doors):
             return ""
         wraps = any(each.path in {"wraps", "functools.wraps"} for qual in inner for each in scopes[qual].decorators)
         made = slot.at in world.started and any(serving(world.entries((slot.path, qual))) for qual in inner)
@@ -330,6 +331,9 @@ class _Case:
             return any(
                 re.search(r"WebSocket|Socket|Protocol|Handler", each) for each in self.world.resolver.bases(owner)[1]
             )
+        bases = self.world.resolver.bases(owner)[1] if owner is not None else ()
+        if name in {"request", "client"} and any(each.endswith("Server") for each in bases):
+            return True
         return name in {
             "ws",
             "websocket",
@@ -600,7 +604,8 @@ class _Case:
             return Verdict("store", [*reasons, *self._why()])
         if not live and self._kept_for_callers():
             return Verdict("store", ["written by methods whose callers are not in this tree", *self._why()])
-        if not live and getattr(self, "why_long", "") == PUTS_AND_GETS and self._puts_and_gets():
+        named = slot.kind == "instance" and self.world.longevity.named((slot.key[0], slot.key[1]))
+        if not live and named and self._puts_and_gets():
             return Verdict("store", ["written by its public methods", *self._why()])
         if (self._in_service() or slot.path in self.world.runs) and not doors and self._unreached_counts():
             return Verdict("store", ["written by functions of a service whose caller is not in sight", *self._why()])
@@ -616,8 +621,9 @@ class _Case:
         puts = {
             use.at for use in self.later if use.how in INSERTS and self._given(use) and use.at[1].startswith(prefix)
         }
-        gets = {use.at for use in self.reads if use.at not in puts}
-        return bool(puts) and bool(gets)
+        gets = {use.at for use in self.reads if use.at not in puts or use.how in {"get", "contains"}}
+        stores = set(words(self.slot.key[1])) & STORAGE_WORDS
+        return bool(puts) and bool(gets or stores)
 
     def _given(self, use: Use) -> bool:
         """Whether a public method writes what its caller gave it, or a record that it makes of that."""
@@ -643,7 +649,7 @@ class _Case:
         scope = self.world.files[use.at[0]].scopes[use.at[1]]
         names = {each.name.lstrip("*") for each in scope.params[1:]}
         values = [use.key, use.value, *(use.value[2] if use.value[0] == "c" else ())]
-        return any(each[0] == "p" and each[1].split(".")[0].split("[")[0] in names for each in values)
+        return bool(names & {name for each in values for name in _names_in(each)})
 
     def _why(self) -> list[str]:
         why = getattr(self, "why_long", "")

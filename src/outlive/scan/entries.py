@@ -340,6 +340,8 @@ class _Finder:
             kind, framework = (kind, framework) if kind in {"http", "websocket"} else ("http", "http")
         if not kind:
             return
+        if call.path.endswith(("event.listen", "event.listens_for")):
+            return
         if name in {"on", "connect", "bind", "handle", "listen", "observe", "register"} and not call.args:
             return
         title = next((f"{each[2]}" for each in call.args if each[0] == "l" and each[1] == "str"), "")

@@ -249,6 +249,8 @@ class Extractor(Values):
         self.body(node.body)
         endless = isinstance(node.test, ast.Constant) and bool(node.test.value)
         if (endless or _runs_on(node.test)) and len(self.scope.returns) == returns:
+            if isinstance(node.test, ast.NamedExpr):
+                calls -= 1
             names = [call.path.rsplit(".", 1)[-1] for call in self.scope.calls[calls:]]
             self.scope.loops = self.scope.loops or next((name for name in names if name in WAITS), "")
         self.body(node.orelse)
@@ -327,6 +329,8 @@ class Extractor(Values):
 
 def _runs_on(test: ast.expr) -> bool:
     """Whether a loop's condition asks for the end of the program: `while self.running`, `while not stop.is_set()`."""
+    if isinstance(test, ast.NamedExpr):
+        return True
     text = ast.unparse(test) if isinstance(test, ast.Name | ast.Attribute | ast.UnaryOp | ast.Call) else ""
     return bool(_RUNNING.search(text))
 

@@ -87,7 +87,11 @@ class _Builder:
         self.methods: dict[str, list[At]] = defaultdict(list)
         for path, file in files.items():
             for qual, scope in file.scopes.items():
-                if resolver.owner(path, qual) is not None and scope.name not in COMMON:
+                if (
+                    scope.kind == "function"
+                    and scope.name not in COMMON
+                    and (not scope.parent or resolver.owner(path, qual))
+                ):
                     self.methods[scope.name].append((path, qual))
 
     def run(self, scopes: list[tuple[At, Scope]]) -> Graph:

@@ -187,9 +187,16 @@ class Longevity:
         made = self.graph.made.get(owner)
         if not made and (found & SERVER_WORDS or {"memory"} < found & STORAGE_WORDS):
             return NAMED
-        if found & STORAGE_WORDS or (found & HOLDER_WORDS and not self._collection(owner)):
+        if self.named(owner):
             return "" if self._while_serving(owner) else PUTS_AND_GETS
         return ""
+
+    def named(self, owner: At) -> bool:
+        """Whether a class is named as one that keeps what it is given."""
+        found = words(self.resolver.scope(owner).name)
+        if set(found) & STORAGE_WORDS or (len(found) > 1 and found[-1] == "queue"):
+            return True
+        return bool(set(found) & HOLDER_WORDS) and not self._collection(owner)
 
     def _collection(self, owner: At) -> bool:
         """Whether it is a container class itself, which says nothing of how long one lives."""

@@ -65,6 +65,7 @@ class Resolver:
         self._stars: dict[At, list[Import]] = {}
         self._busy: set[tuple[str, str, str]] = set()
         self._steps: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._classes: dict[tuple[str, str], list[At]] | None = None
         self._bases: dict[At, tuple[tuple[At, ...], tuple[str, ...]]] = {}
         self._index()
 
@@ -424,8 +425,22 @@ class Resolver:
                 found.extend(self._depends(outer, param.annotation))
             if param.default is not None and not found:
                 found.extend(self._default(outer, param.default))
+            if not found and not param.annotation and param.default is None:
+                found.extend(self._by_its_name(at[0], name))
             return _few(found)
         return None
+
+    def _by_its_name(self, path: str, name: str) -> Refs:
+        """A parameter called `bot` is taken for an object of the service's only class `Bot`."""
+        if self._classes is None:
+            self._classes = {}
+            for each, file in self.files.items():
+                for qual, scope in file.scopes.items():
+                    if scope.kind == "class":
+                        key = (self.service.get(each, ""), scope.name.lower())
+                        self._classes.setdefault(key, []).append((each, qual))
+        known = self._classes.get((self.service.get(path, ""), name.replace("_", "").lower()), ())
+        return (Ref("inst", known[0]),) if len(known) == 1 else ()
 
     def _default(self, at: At, default: Val) -> Refs:
         if default[0] == "c" and default[1].rsplit(".", 1)[-1] in {"Depends", "Security", "Provide"} and default[2]:

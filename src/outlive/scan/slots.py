@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ LOADERS = frozenset(
         "rapidjson.loads", "tomllib.loads", "tomli.load", "simplejson.loads", "marshal.load", "jsonpickle.decode",
     }
 )  # fmt: skip
-SHARED_MEMORY = frozenset({"dict", "list", "Manager().dict", "Manager().list"})
+FROZEN = re.compile(r"immutable|[Ff]rozen|MappingProxy")
 
 
 @dataclass(slots=True)
@@ -77,6 +78,8 @@ class Sources:
 
     def container(self, at: At, bind: Bind, depth: int = 0) -> str:
         """The kind of container that a binding makes, empty when it makes none."""
+        if bind.value[0] == "c" and FROZEN.search(bind.value[1]) or FROZEN.search(bind.annotation):
+            return ""
         found = self.container_of(at, bind.value, depth)
         stated = kind_of(bind.annotation) if bind.annotation else ""
         if found:

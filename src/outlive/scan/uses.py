@@ -199,7 +199,8 @@ class _Collector:
         """Whether a path names the container itself, and does not come to it through a parameter or another attribute."""
         root = path.split(".", 1)[0].split("[", 1)[0].split("(", 1)[0]
         scope = self.resolver.scope(at)
-        if not any(each.name == root for each in scope.params):
+        param = next((each for each in scope.params if each.name == root), None)
+        if param is None or "Depends(" in param.annotation or (param.default is not None and param.default[0] == "c"):
             return True
         return root in {"self", "cls", "request", "ctx", "context", "app", "info"} and ref.key[1] != ""
 
