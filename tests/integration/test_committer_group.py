@@ -48,17 +48,17 @@ class Bench:
         """As one live group."""
         stores = fold(writes)
         group.prepare(stores)
-        return self._run(group.land(stores, {}, *self._next()))
+        return self._run(group.land(stores, [], *self._next()))
 
     def apart(self, *writes: Write) -> Outcome:
         """Live, change by change."""
         stores = fold(writes)
         group.prepare(stores)
-        return self._run(group.one_by_one(stores, {}, *self._next()))
+        return self._run(group.one_by_one(stores, [], *self._next()))
 
     def replay(self, *writes: Write, apart: bool = False) -> Outcome:
         """From a journal."""
-        return self._run(group.replay(writes, {}, *self._next(), apart=apart))
+        return self._run(group.replay(writes, *self._next(), apart=apart))
 
     def _next(self) -> tuple[int, int, int]:
         return self.member, 1, self.seq + 1
@@ -238,12 +238,19 @@ def test_a_change_of_an_unmoved_row_lands(bench: Bench) -> None:
     assert outcome == Outcome()
 
 
-def test_counters_keep_their_highest_draw(bench: Bench) -> None:
-    """A lower draw that lands later does not set a counter back."""
+def test_a_number_is_taken_once(bench: Bench) -> None:
+    """Of two units that took one number, since a lock was lost, the second is refused; the counter stays."""
     counter: Any = bench.store
-    for value in (9, 4):
-        drive(group.save_draws({counter: value}), bench.stage.conn)
-    assert bench.stage.sql("SELECT value FROM outlive.counter WHERE store = 'tasks'") == [(9,)]
+    units = [Unit(), Unit(), Unit()]
+    for unit, taken in zip(units, (range(1, 3), range(3, 4), range(2, 4)), strict=True):
+        unit.draws[counter] = taken
+    drive(group.save_draws(units[:2]), bench.stage.conn)
+    for late in units[2], units[1]:
+        with pytest.raises(UnitsRefused) as refused:
+            drive(group.save_draws([late]), bench.stage.conn)
+        assert refused.value.units == {late}
+        assert isinstance(refused.value.error, Conflict)
+    assert bench.stage.sql("SELECT value FROM outlive.counter WHERE store = 'tasks'") == [(3,)]
 
 
 # -- change by change ----------------------------------------------------------------------------------------------
@@ -353,10 +360,9 @@ def test_a_replay_keeps_what_no_column_holds(bench: Bench, monkeypatch: pytest.M
 
 
 def test_a_frame_gives_back_its_writes(bench: Bench) -> None:
-    """Stores, doubt, draws and marked errors of a frame survive the journal."""
+    """Stores, doubt and marked errors of a frame survive the journal."""
     frame = {
         "group": [3, 4],
-        "draws": {"ids": 9},
         "changes": [
             {
                 "store": "tasks", "key": "1", "op": "put", "version": 5, "base": 0, "position": "1.5", "fields": [],
@@ -366,7 +372,6 @@ def test_a_frame_gives_back_its_writes(bench: Bench) -> None:
     }  # fmt: skip
     payload = json.dumps(frame).encode()
     assert group.payload_group(payload) == (3, 4)
-    assert group.payload_draws(payload) == {"ids": 9}
     assert group.payload_stores(payload) == {"tasks"}
     (write,) = group.from_payload(payload, lambda name: bench.store, int)
     assert (write.key, write.version, str(write.position)) == (1, 5, "1.5")

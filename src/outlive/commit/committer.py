@@ -50,8 +50,6 @@ class CommitHost(Protocol):
 
     def find_store(self, name: str) -> Any: ...
 
-    def find_counter(self, name: str) -> Any: ...
-
     def key_of(self, text: str) -> Any: ...
 
     def connection_changed(self, connected: bool) -> None: ...
@@ -286,7 +284,7 @@ class Committer:
         try:
             stores = fold(write for unit in units for write in writes_of(unit))
             groups.prepare(stores)
-            outcome = yield Transact(groups.land(stores, _draws(units), self.member.id, self.member.epoch, seq))
+            outcome = yield Transact(groups.land(stores, units, self.member.id, self.member.epoch, seq))
         except UnitsRefused as refused:
             yield from self._again(self._refuse(list(refused.units), refused.error, units))
         except Fenced:
@@ -359,7 +357,7 @@ class Committer:
         groups.prepare(stores)
         seq = self.member.applied + 1
         try:
-            step = groups.one_by_one(stores, _draws(units), self.member.id, self.member.epoch, seq)
+            step = groups.one_by_one(stores, units, self.member.id, self.member.epoch, seq)
             outcome = yield Transact(step)
         except UnitsRefused as refused:  # its record came, or a column went, since the group was refused
             yield from self._again(self._refuse(list(refused.units), refused.error, units))
@@ -444,16 +442,12 @@ class Committer:
             self._lost(error)
             return
         writes = []
-        draws: dict[Any, int] = {}
         for seq, payload in frames:
             if seq not in done:
                 writes += groups.from_payload(payload, self.host.find_store, self.host.key_of)
-                for name, value in groups.payload_draws(payload).items():
-                    counter = self.host.find_counter(name)
-                    draws[counter] = max(value, draws.get(counter, value))
         applied = self.member.applied + 1
         try:
-            outcome = yield from self._replay(writes, draws, applied)
+            outcome = yield from self._replay(writes, applied)
         except Fenced:
             self.member = None
             yield from self._reconnect()
@@ -469,16 +463,16 @@ class Committer:
             yield MarkDrained(frames[-1][0])
             self.host.landed([], outcome)
 
-    def _replay(self, writes: list[Write], draws: dict[Any, int], applied: int) -> Generator[Action, Any, Outcome]:
+    def _replay(self, writes: list[Write], applied: int) -> Generator[Action, Any, Outcome]:
         assert self.member is not None
         member = self.member.id, self.member.epoch, applied
         try:
-            outcome: Outcome = yield Transact(groups.replay(writes, draws, *member))
+            outcome: Outcome = yield Transact(groups.replay(writes, *member))
         except psycopg.Error as error:
             if not is_refusal(error) and not _stubborn(error, self._stubborn_drains):
                 raise
             self.figures.bisections += 1
-            outcome = yield Transact(groups.replay(writes, draws, *member, apart=True))
+            outcome = yield Transact(groups.replay(writes, *member, apart=True))
         return outcome
 
     def _settle_unknown(self, frames: list[tuple[int, bytes]]) -> Generator[Action, Any, set[int]]:
@@ -557,18 +551,10 @@ def _clusters(units: list[Unit]) -> list[list[Unit]]:
     return clusters
 
 
-def _draws(units: list[Unit]) -> dict[Any, int]:
-    draws: dict[Any, int] = {}
-    for unit in units:
-        for counter, value in unit.draws.items():
-            draws[counter] = max(value, draws.get(counter, value))
-    return draws
-
-
 def _journals(unit: Unit) -> bool:
-    """Whether every store that the unit changes takes the journal for an answer."""
-    stores = {write.store for write in writes_of(unit)} | set(unit.draws)
-    return all(store.when_away == "journal" for store in stores)
+    """Whether every store that the unit changes takes the journal for an answer. Numbers without gaps never do: others
+    may take them while PostgreSQL is away from here."""
+    return not unit.draws and all(write.store.when_away == "journal" for write in writes_of(unit))
 
 
 def _stands(unit: Unit) -> bool:

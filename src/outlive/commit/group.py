@@ -89,7 +89,7 @@ def begin(member: int, epoch: int, seq: int) -> Step[None]:
 
 
 def land(
-    stores: dict[str, dict[Key, Write]], draws: dict[Any, int], member: int, epoch: int, seq: int
+    stores: dict[str, dict[Key, Write]], units: Iterable[Unit], member: int, epoch: int, seq: int
 ) -> Step[Outcome]:
     """One group, as one transaction. Raises Fenced, UnitsRefused, psycopg.Error."""
     outcome = Outcome()
@@ -98,7 +98,7 @@ def land(
         yield from lock(next(iter(stores[name].values())).store, stores[name].values())
     for name in sorted(stores):
         yield from _land_store(stores[name], outcome)
-    yield from save_draws(draws)
+    yield from save_draws(units)
     yield from save_unlanded(outcome.unlanded, member)
     failpoints.hit("commit.before")
     return outcome
@@ -232,7 +232,7 @@ def _lost(write: Write, reason: str, outcome: Outcome) -> None:
 
 
 def one_by_one(
-    stores: dict[str, dict[Key, Write]], draws: dict[Any, int], member: int, epoch: int, seq: int
+    stores: dict[str, dict[Key, Write]], units: Iterable[Unit], member: int, epoch: int, seq: int
 ) -> Step[Outcome]:
     """A group that PostgreSQL refused, change by change under savepoints; what is refused goes to unlanded.
 
@@ -244,7 +244,7 @@ def one_by_one(
         yield from lock(next(iter(stores[name].values())).store, stores[name].values())
     writes = [write for name in sorted(stores) for write in stores[name].values()]
     yield from _each_apart(writes, lambda write, into: _land_store({write.key: write}, into), outcome)
-    yield from save_draws(draws)
+    yield from save_draws(units)
     yield from save_unlanded(outcome.unlanded, member)
     return outcome
 
@@ -309,15 +309,20 @@ def _tried(writes: list[Write], act: Act, outcome: Outcome, deferred: bool = Fal
 
 
 _DRAW = """
-INSERT INTO outlive.counter (service, store, value, updated_at) VALUES (%s, %s, %s, now())
-ON CONFLICT (service, store) DO UPDATE SET value = greatest(outlive.counter.value, excluded.value), updated_at = now()
+INSERT INTO outlive.counter AS c (service, store, value, updated_at) VALUES (%s, %s, %s, now())
+ON CONFLICT (service, store) DO UPDATE SET value = excluded.value, updated_at = now() WHERE c.value < %s
+RETURNING value
 """
 
 
-def save_draws(draws: dict[Any, int]) -> Step[None]:
-    """Counter values drawn in this transaction."""
-    for counter, value in draws.items():
-        yield Ask(_DRAW, (counter.host.service, counter.name, value))
+def save_draws(units: Iterable[Unit]) -> Step[None]:
+    """The numbers without gaps that units took. Raises UnitsRefused where the lock was lost and another has one."""
+    draws = [(counter, numbers, unit) for unit in units for counter, numbers in unit.draws.items()]
+    for counter, numbers, unit in sorted(draws, key=lambda draw: (draw[0].name, draw[1].start)):
+        rows = yield Ask(_DRAW, (counter.host.service, counter.name, numbers.stop - 1, numbers.start))
+        if not rows:
+            reason = f"the number {numbers.start} was taken by another unit while PostgreSQL was away"
+            raise UnitsRefused({unit}, Conflict(store=counter.name, key=str(numbers.start), reason=reason))
 
 
 _UNLANDED = """
@@ -351,8 +356,7 @@ def to_payload(unit: Unit, group: tuple[int, int] | None) -> bytes:
         }
         for w in writes_of(unit)
     ]  # fmt: skip
-    draws = {counter.name: value for counter, value in unit.draws.items()}
-    return json.dumps({"group": group, "changes": changes, "draws": draws}, ensure_ascii=True).encode()
+    return json.dumps({"group": group, "changes": changes}, ensure_ascii=True).encode()
 
 
 def from_payload(payload: bytes, find: Callable[[str], Any], key_of: Callable[[str], Key]) -> list[Write]:
@@ -368,12 +372,6 @@ def from_payload(payload: bytes, find: Callable[[str], Any], key_of: Callable[[s
     ]  # fmt: skip
 
 
-def payload_draws(payload: bytes) -> dict[str, int]:
-    """Counter values that were drawn with this frame's unit, by counter name."""
-    draws: dict[str, int] = json.loads(payload)["draws"]
-    return draws
-
-
 def payload_stores(payload: bytes) -> set[str]:
     """The names of the stores that this frame changes."""
     return {change["store"] for change in json.loads(payload)["changes"]}
@@ -385,9 +383,7 @@ def payload_group(payload: bytes) -> tuple[int, int] | None:
     return None if group is None else (group[0], group[1])
 
 
-def replay(
-    writes: Iterable[Write], draws: dict[Any, int], member: int, epoch: int, seq: int, apart: bool = False
-) -> Step[Outcome]:
+def replay(writes: Iterable[Write], member: int, epoch: int, seq: int, apart: bool = False) -> Step[Outcome]:
     """Writes from a journal: ordered by their versions against rows and tombstones; losers become unlanded (I4, I5).
 
     `apart`: each under a savepoint of its own, so that what PostgreSQL refuses becomes unlanded and holds up nothing.
@@ -403,7 +399,6 @@ def replay(
     else:
         for name in sorted(stores):
             yield from _replay_store(list(stores[name].values()), outcome)
-    yield from save_draws(draws)
     yield from save_unlanded(outcome.unlanded, member)
     return outcome
 

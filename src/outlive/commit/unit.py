@@ -111,7 +111,7 @@ class Unit:
         self.site = site
         self.earlier: tuple[Unit, ...] = ()  # what it had done when it was split; it stands and falls with that
         self.changes: dict[tuple[int, Key], Change] = {}
-        self.draws: dict[Any, int] = {}
+        self.draws: dict[Any, range] = {}  # numbers without gaps that this unit took, by counter
         self.files: set[Any] = set()
         self.depends: set[Unit] = set()
         self.doomed: OutliveError | None = None  # it built on changes that have been undone

@@ -379,9 +379,6 @@ class Service(Host):
     def find_store(self, name: str) -> Any:
         return self.stores[name]
 
-    def find_counter(self, name: str) -> Any:
-        return self.counters[name]
-
     def key_of(self, text: str) -> Any:
         return parse_key(text)
 

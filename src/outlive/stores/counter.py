@@ -104,15 +104,17 @@ class Counter:
     def take(self) -> int:
         """The next number without a gap, part of the current unit; call it from a thread or a sync endpoint.
 
-        Raises Unavailable while PostgreSQL is away (the number must not be guessed).
+        Raises Unavailable while PostgreSQL is away (the number must not be guessed); a unit that took one is never
+        journalled, and is refused with Conflict if its lock was lost and another has the number.
         """
         if self.phase == "legacy":
             return self()
         with self.host.units.joining() as unit:
             root = unit.root()
             if self in root.draws:
-                root.draws[self] += 1
-                return root.draws[self]
+                taken = root.draws[self]
+                root.draws[self] = range(taken.start, taken.stop + 1)
+                return taken.stop
         name = f"outlive:take:{self.host.service}/{self.name}"
         context: AbstractContextManager[Any] = self.host.session()
         conn = context.__enter__()
@@ -123,7 +125,7 @@ class Counter:
             context.__exit__(type(error), error, None)
             raise Unavailable(store=self.name, reason=str(error)) from error
         value = max(int(rows[0][0]) if rows else self.start - 1, self.start - 1) + 1
-        root.draws[self] = value
+        root.draws[self] = range(value, value + 1)
 
         def release(_: Any) -> None:
             try:

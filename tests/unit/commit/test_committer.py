@@ -117,10 +117,6 @@ class Hand:
         """See CommitHost."""
         return self.stores[name]
 
-    def find_counter(self, name: str) -> Any:
-        """See CommitHost."""
-        return self.stores[name]
-
     def key_of(self, text: str) -> Any:
         """See CommitHost."""
         return parse_key(text)
@@ -698,26 +694,23 @@ def test_a_unit_that_may_not_be_journalled_waits_for_the_backlog(away: bool) -> 
 
 
 def test_a_frame_that_had_landed_is_not_replayed() -> None:
-    """Of two frames in doubt only that whose commit did not land is replayed; counters take the highest draw."""
-    store, counter = Store(), Store("ids")
-    hand = Hand(store, counter)
+    """Of two frames in doubt only that whose commit did not land is replayed; its keys tell."""
+    store = Store()
+    hand = Hand(store)
     backlog(hand, store, "landed", (1, 5))
-    for value in (7, 3):
-        unit = changed(store, 2)
-        unit.draws[counter] = value
-        hand.journal(module.groups.to_payload(unit, (1, 6)))
+    hand.journal(module.groups.to_payload(changed(store, 2), (1, 6)))
     replayed: list[Any] = []
     real = module.groups.replay
 
-    def replay(writes: Any, draws: Any, *member: Any, **options: Any) -> Any:
-        replayed.append(({write.key for write in writes}, draws))
-        return real(writes, draws, *member, **options)
+    def replay(writes: Any, *member: Any, **options: Any) -> Any:
+        replayed.append({write.key for write in writes})
+        return real(writes, *member, **options)
 
     hand.answers["_applied"] = [{1: 5}]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module.groups, "replay", replay)
         hand.run()
-    assert replayed == [({2}, {counter: 7})]
+    assert replayed == [{2}]
     assert not hand.frames
 
 
@@ -801,9 +794,14 @@ def test_a_failure_of_the_logic_refuses_what_was_on_its_way(caplog: pytest.LogCa
     assert hand.rereads[-1] == ([unit], True)
 
 
-def test_draws_of_a_group_keep_the_highest() -> None:
-    """Two units that drew from one counter land its higher value."""
-    counter = Store("ids")
-    units = [Unit(), Unit()]
-    units[0].draws[counter], units[1].draws[counter] = 9, 4
-    assert module._draws(units) == {counter: 9}
+def test_a_number_without_gaps_is_never_journalled() -> None:
+    """A unit that took one is refused while PostgreSQL is away, though its stores take the journal for an answer."""
+    store, counter = Store(), Store("ids")
+    hand = Hand(store, counter)
+    hand.answers |= {"land": [GONE], "Connect": [GONE]}
+    unit = changed(store, 1)
+    unit.draws[counter] = range(4, 5)
+    hand.submit(unit)
+    hand.run()
+    assert isinstance(error_of(unit), Unavailable)
+    assert not hand.frames
