@@ -304,10 +304,15 @@ def first_sidecar(store: JsonFileStore) -> None:
 
 
 def stay_deleted(service: Service, store: Store, conn: psycopg.Connection[Any]) -> None:
-    """Records whose delete landed after the file was last written do not come back; what it held is kept unlanded."""
+    """Records whose delete landed after the file was last written do not come back.
+
+    What the file held of them is kept unlanded, unless the file is as we wrote it: then nothing but the delete is news.
+    """
     assert store.table is not None
-    sidecar = files.Sidecar.read(store.path) if isinstance(store, JsonFileStore) else None
-    upto, folded = (sidecar.upto, sidecar.folded) if sidecar is not None else (0, {})
+    upto, folded, ours = 0, {}, False
+    if isinstance(store, JsonFileStore) and (sidecar := files.Sidecar.read(store.path)) is not None:
+        upto, folded = sidecar.upto, sidecar.folded
+        ours = sidecar.upto_of(files.digest(store.path.read_bytes())) is not None
     buried = fill.tombstones(conn, store)
     rows = {key for key, *_ in fill.read_rows(conn, store)}
     entries = []
@@ -316,7 +321,8 @@ def stay_deleted(service: Service, store: Store, conn: psycopg.Connection[Any]) 
             version = buried.get(fill.literal(store, key), 0)
             if key in rows or version <= upto or version <= folded.get(key_name(key), 0):
                 continue
-            entries.append(Unlanded(store, key, "put", version - 1, 0, store.document(record)[0], _LATE))
+            if not ours:
+                entries.append(Unlanded(store, key, "put", version - 1, 0, store.document(record)[0], _LATE))
             store.image_drop(key)
             store.fresh.pop(key, None)
     me = service.committer.member

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Literal
 
+import psycopg
+
 from outlive.errors import Unavailable
 from outlive.postgres.drive import Ask, Step, drive
 from outlive.stores.store import Host, Phase
@@ -130,6 +132,8 @@ class Counter:
         def release(_: Any) -> None:
             try:
                 conn.execute(_UNLOCK, (name,))
+            except psycopg.Error:
+                pass  # the connection is gone, and the lock with it
             finally:
                 context.__exit__(None, None, None)
 
