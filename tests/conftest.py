@@ -24,6 +24,8 @@ from outlive.postgres.embedded import EmbeddedServer
 from outlive.postgres.migrate import upgrade_control
 from outlive.settings import Settings
 
+# Folders of tests may lie in memory (/tmp of many machines); that is no reason to refuse what they journal.
+os.environ.setdefault("OUTLIVE_JOURNAL_MAY_BE_LOST", "true")
 ROOT = Path(__file__).resolve().parent.parent
 CONTROL = ROOT / "src" / "outlive" / "postgres" / "control"
 

@@ -27,6 +27,7 @@ DATABASE_VARIABLES = (
     "POSTGRES_SSL_MODE",
 )
 DIRECT_VARIABLE = "DATABASE_DIRECT_URL"
+MAY_BE_LOST_VARIABLE = "OUTLIVE_JOURNAL_MAY_BE_LOST"
 TRUE_WORDS = frozenset({"true", "1", "yes", "on"})
 FALSE_WORDS = frozenset({"false", "0", "no", "off"})
 _LINE = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*?)\s*\Z")
@@ -62,6 +63,7 @@ class Settings:
     shadow_share: float = 0.01
     max_image_bytes: int | None = None
     prefer: str | None = None
+    journal_may_be_lost: bool = False
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -96,6 +98,7 @@ class Settings:
             shadow_share=_read(given, "OUTLIVE_SHADOW_SHARE", _share, 0.01),
             max_image_bytes=_read(given, "OUTLIVE_MAX_IMAGE_BYTES", _bytes, None),
             prefer=_read(given, "OUTLIVE_PREFER", _side, None),
+            journal_may_be_lost=_read(given, MAY_BE_LOST_VARIABLE, _boolean, False),
         )
 
     @property

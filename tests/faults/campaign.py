@@ -259,7 +259,8 @@ class Run:
         }  # fmt: skip
         environment = {
             "DATABASE_URL": self.campaign.proxied, "OUTLIVE_HOME": str(self.folder / "home"), "OUTLIVE_POLL_S": "0.05",
-            "OUTLIVE_FAILPOINT": failpoint, "PATH": os.environ.get("PATH", ""), **env,
+            "OUTLIVE_FAILPOINT": failpoint, "PATH": os.environ.get("PATH", ""),
+            "OUTLIVE_JOURNAL_MAY_BE_LOST": "true", **env,
         }  # fmt: skip
         life = self.life = Life(self, self.lives, spec, environment)
         if s.driver == "loop":

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import unquote
 
 from psycopg import sql
 
@@ -14,8 +15,10 @@ from outlive.cli.session import SERVICE_CONNECTIONS, Session, home_of
 from outlive.phases.control import read_figures, read_stores
 from outlive.phases.figures import Member
 from outlive.phases.flags import DUAL_WRITE_ENABLED, PHASE_VARIABLE, USE_DATABASE, USE_DATABASE_STORAGE
+from outlive.phases.orders import Desk
 from outlive.postgres.connect import Connection
 from outlive.postgres.drive import drive
+from outlive.runtime.perishing import why_journals_die
 from outlive.settings import Settings
 
 OLDEST_SERVER = 14
@@ -45,7 +48,7 @@ class Finding:
 
 def host_checks(settings: Settings, env: Mapping[str, str]) -> list[Finding]:
     """What can be checked without PostgreSQL."""
-    return [journal_disk(settings), pins_here(env)]
+    return [journal_disk(settings), journal_place(settings, env), *orders(settings), pins_here(env)]
 
 
 def database_checks(session: Session) -> list[Finding]:
@@ -63,6 +66,26 @@ def journal_disk(settings: Settings) -> Finding:
     level: Level = "fail" if free < DISK_FAIL_BYTES else "warn" if free < DISK_WARN_BYTES else "ok"
     hint = "" if level == "ok" else f"free space on the disk of {folder}, or move OUTLIVE_HOME"
     return Finding("journal disk", level, f"{free / (1 << 30):.1f} GiB free at {folder}", hint)
+
+
+def journal_place(settings: Settings, env: Mapping[str, str]) -> Finding:
+    """Whether the journals outlive this machine's restart and this container."""
+    why = why_journals_die(settings, env)
+    if why is None:
+        return Finding("journal place", "ok", "lasts as long as the database, or need not")
+    hint = "put OUTLIVE_HOME on a volume, or set OUTLIVE_JOURNAL_MAY_BE_LOST=true"
+    return Finding("journal place", "warn", f"{why}; writes are refused while PostgreSQL is away", hint)
+
+
+def orders(settings: Settings) -> Iterator[Finding]:
+    """What was taken back from an image here, and its row does not say yet."""
+    for folder in sorted((settings.home / "orders").glob("*")):
+        desk = Desk(settings.home, unquote(folder.name))
+        for standing in filter(None, map(desk.standing, desk.stores())):
+            name = f"{standing.order.service}/{standing.order.store}"
+            figure = f"{name} was taken back to {standing.order.to} from its image; its row has not followed"
+            hint = f"start PostgreSQL, or: outlive rollback {name} --from-image --withdraw --reason TEXT"
+            yield Finding("from image", "warn", standing.conflict or figure, hint)
 
 
 def pins_here(env: Mapping[str, str]) -> Finding:

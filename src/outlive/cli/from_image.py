@@ -214,7 +214,9 @@ def _writes(answer: Answer, home: Path, service: str) -> str:
     if answer.phase == "legacy":
         return "writes go to memory, and to the file where there is one"
     if answer.when_away == "refuse":
-        return "writes are refused until PostgreSQL is back, as the store declares"
+        return (
+            "writes are refused until PostgreSQL is back: declared so, or its journal would not last (outlive doctor)"
+        )
     return f"writes are journalled in {home / 'journal' / service} until PostgreSQL is back"
 
 

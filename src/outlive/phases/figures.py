@@ -66,6 +66,8 @@ class Member:
     mapping_used_at: datetime | None = None
     mapping_call_site: str | None = None
     scrub_age_s: float | None = None
+    when_away: str | None = None
+    journal_dies: str | None = None
 
     @property
     def lapsed(self) -> bool:

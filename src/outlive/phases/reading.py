@@ -137,6 +137,8 @@ def _member(row: Row, store: str) -> Member:
         mapping_used_at=moment(own.get("mapping_used_at")),
         mapping_call_site=own.get("mapping_call_site"),
         scrub_age_s=report.get("scrub_age_s"),
+        when_away=own.get("when_away"),
+        journal_dies=report.get("journal_dies"),
     )
 
 

@@ -45,6 +45,13 @@ class Address:
     options: Mapping[str, str] = field(repr=False)
     pooler: bool = field(default=False, compare=False)
 
+    @property
+    def local(self) -> bool:
+        """Whether every host is this machine, as far as the address tells: a socket's folder, or the loopback."""
+        hosts = [*self.options.get("host", "").split(","), *self.options.get("hostaddr", "").split(",")]
+        named = [host for host in hosts if host]
+        return all(host.startswith(("/", "@", "127.")) or host in ("localhost", "::1") for host in named)
+
     @classmethod
     def parse(cls, text: str) -> Address:
         """The address that `text` names: a URL or libpq's key=value form.

@@ -133,6 +133,7 @@ def report(service: Service) -> dict[str, Any]:
         "refill_ms": dict(service.watcher.refill_ms) if service.watcher is not None else {},
         "scrub_age_s": service.watcher.scrub_age_s() if service.watcher is not None else None,
         "degraded": service.degraded,
+        "journal_dies": service.journal_dies or None,
     }
 
 
@@ -153,6 +154,7 @@ def _store(service: Service, store: Any) -> dict[str, Any]:
         "phase": store.phase,
         "pin": pinned[0] if pinned is not None else None,
         "kind": store.kind,
+        "when_away": store.when_away,
         "records": store.image_size(),
         "image_bytes": store.gauge.image_bytes(store),
         "record_bytes": store.gauge.record_bytes(store),

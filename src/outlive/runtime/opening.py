@@ -25,7 +25,7 @@ from outlive.postgres.drive import Ask, Step, drive
 from outlive.postgres.migrate import migrate_service, upgrade_control
 from outlive.postgres.tables import StoreTable
 from outlive.records import canonical, key_name
-from outlive.runtime import member, switching
+from outlive.runtime import member, perishing, switching
 from outlive.runtime.watch import Watcher
 from outlive.stores import files
 from outlive.stores.json_file import JsonFileStore
@@ -65,6 +65,7 @@ def open_service(service: Service) -> None:
     service.watcher = Watcher(service)
     service.units.hold_s = service.settings.open_unit_s
     service.from_image.load()
+    perishing.judge(service)
     find_database(service)
     _hold_files(service)
     service.resources.claim()

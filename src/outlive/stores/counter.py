@@ -52,7 +52,8 @@ class Counter:
 
     @property
     def when_away(self) -> Literal["journal", "refuse"]:
-        return self._declared_away or ("journal" if self.phase in ("legacy", "dual_write") else "refuse")
+        wish = self._declared_away or ("journal" if self.phase in ("legacy", "dual_write") else "refuse")
+        return "refuse" if self.host.journal_dies else wish
 
     @property
     def strict(self) -> bool:

@@ -45,6 +45,7 @@ class Host(ABC):
     clock: VersionClock
     shadow_share: float
     max_image_bytes: int | None = None
+    journal_dies: str = ""  # why journals do not outlive this machine or container, where nobody said that they may go
     sampled: deque[tuple[Store, Key]]
 
     @abstractmethod
@@ -172,10 +173,10 @@ class Store(ABC):
 
     @property
     def when_away(self) -> Literal["journal", "refuse"]:
-        """What a write does while PostgreSQL is away."""
-        if self.declared_away is not None:
-            return self.declared_away
-        return "refuse" if self.strict else "journal"
+        """What a write does while PostgreSQL is away; no journal acknowledges what may be lost with it, unless told."""
+        wish = self.declared_away or ("refuse" if self.strict else "journal")
+        lost = bool(self.host.journal_dies) and not self.journal_may_be_lost
+        return "refuse" if lost else wish
 
     @property
     def retired(self) -> bool:

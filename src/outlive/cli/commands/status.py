@@ -110,6 +110,9 @@ def _details(figures: Figures) -> None:
     if members:
         print()
         output.table(MEMBER_COLUMNS, [_member(member) for member in members])
+    for member in figures.live:
+        if member.journal_dies:
+            print(f"{member.name}: {member.journal_dies}; while PostgreSQL is away it would {member.when_away} writes")
     for member in members:
         for unit in member.open_units:
             print(f"member {member.id}: open for long: {unit}")
