@@ -82,7 +82,9 @@ def weigh(finding: Finding, config: ScanConfig) -> Iterator[Reason]:
 
 def _shown(finding: Finding, config: ScanConfig) -> Iterator[tuple[str, list[str]]]:
     yield _writers(finding)
-    about = stems((finding.name, finding.record.rpartition(".")[2], finding.symbol.rpartition(".")[0]))
+    # the owning class speaks only where the container's own name says nothing: `_history` of a DiagnosisService
+    what = held(finding.symbol, finding.record)
+    about = stems((finding.name, finding.record.rpartition(".")[2], *what))
     seen = {"money": finding.money, "personal": finding.personal}
     for name in (name for name in SIGNALS if name in WORDS):
         known = WORDS[name] | {word.lower() for word in config.words.get(name, ())}

@@ -33,6 +33,8 @@ class Shape:
         if not isinstance(node, ast.Subscript):
             return cls(name_of(node))
         inner = [ast.unparse(each) for each in (node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice])]
+        if name_of(node.value) in {"defaultdict", "DefaultDict"} and len(inner) == 1:
+            return cls(name_of(node.value), value=inner[0])
         if name_of(node.value) in MAPPINGS:
             return cls(name_of(node.value), inner[0], inner[1] if len(inner) > 1 else "")
         return cls(name_of(node.value), value=inner[0] if inner else "")

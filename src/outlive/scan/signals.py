@@ -68,7 +68,7 @@ SIGNALS: dict[str, Signal] = {
 _TEXTS = {
     "accounting": """
     invoice payment subscription transaction ledger billing balance refund payout wallet expense budget salary payroll
-    usage charge deposit withdrawal purchase receipt loan debt credit transfer donation cart checkout order income
+    usage charge deposit withdrawal purchase receipt loan debt credit donation cart checkout order income
     revenue coin bank economy""",
     "account": """
     tenant customer account client user member patient profile farmer student employee organization company contact
