@@ -57,6 +57,7 @@ class Settings:
     pooler: bool | None = None
     scrub_s: float = 60.0
     open_unit_s: float = 30.0
+    revive_s: float = 1.0
     unsettled_wait_s: float = 5.0
     poll_s: float = 0.2
     backfill_pause_s: float = 0.0
@@ -91,6 +92,7 @@ class Settings:
             migration_timeout_s=_read(given, "OUTLIVE_MIGRATION_TIMEOUT_S", _seconds, 900.0),
             pooler=_read(given, "DATABASE_POOLER", _boolean, None),
             unsettled_wait_s=_read(given, "OUTLIVE_UNSETTLED_WAIT_S", _seconds, 5.0),
+            revive_s=_read(given, "OUTLIVE_REVIVE_S", _seconds, 1.0),
             open_unit_s=_read(given, "OUTLIVE_OPEN_UNIT_S", _seconds, 30.0),
             scrub_s=_read(given, "OUTLIVE_SCRUB_S", _seconds, 60.0),
             poll_s=_read(given, "OUTLIVE_POLL_S", _seconds, 0.2),

@@ -38,7 +38,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         home = self.work / "home"
-        self.environment = {"OUTLIVE_HOME": str(home)}
+        self.environment = {"OUTLIVE_HOME": str(home), "OUTLIVE_REVIVE_S": "3600"}  # the outage lasts as long as shown
         self.postgres = EmbeddedServer(home)
         self.server = Server("services.home_budget", self.work / "service", dict(self.environment))
         self.traffic = Traffic(0, self.work / "ledger", self.work / "files")

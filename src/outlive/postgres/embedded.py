@@ -73,6 +73,23 @@ class EmbeddedServer:
             self.cluster.launch(same_port=True)
             return self.cluster.address()
 
+    def died(self) -> bool:
+        """Whether the server ended without being stopped: its pid file is left behind."""
+        return (self.cluster.data / "postmaster.pid").exists() and keeper.postmaster(self.cluster.data) is None
+
+    def revive(self) -> bool:
+        """Starts a server that has died, on its port; False when it runs, was stopped, or another user was faster.
+
+        Raises Unreachable when it cannot start.
+        """
+        with self._locked():
+            if not self.died():
+                return False
+            self._enter()
+            self._refuse_elsewhere()
+            self.cluster.launch(same_port=True)
+            return True
+
     def kill9(self) -> bool:
         """Kills every process of the server at once, as a power cut would; False when none ran."""
         server = keeper.postmaster(self.cluster.data)

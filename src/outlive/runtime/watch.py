@@ -22,6 +22,7 @@ from outlive.postgres.drive import Ask, Step, drive
 from outlive.postgres.upsert import Statements
 from outlive.records import canonical, key_name
 from outlive.runtime import answers, member, scrub, splitting, switching
+from outlive.runtime.revive import Reviver
 from outlive.stores.json_file import JsonFileStore
 from outlive.stores.mapping import MappingStore
 from outlive.stores.store import Phase, Store
@@ -59,7 +60,8 @@ class Watcher:
         self.prefer = service.settings.prefer
         self.resuming: set[str] = set()
         self.waits = splitting.Waits(service)
-        self._events: list[tuple[str, str, dict[str, Any]]] = []
+        self.reviver = Reviver(service)
+        self._events: list[tuple[str | None, str, dict[str, Any]]] = []
         self._stop = threading.Event()
         self._nudge = threading.Event()
         self._copies: dict[str, threading.Thread] = {}
@@ -121,6 +123,7 @@ class Watcher:
     def tick(self) -> None:
         """Everything that is due."""
         with self._lock:
+            self._revive()
             self.write_behind()
             self._scrub_if_due()
             self._arm()
@@ -146,6 +149,12 @@ class Watcher:
         for store in list(self.service.stores.values()):
             while store.views.tend() and not self._stop.wait(0.001):
                 pass
+
+    def _revive(self) -> None:
+        if self.reviver.look():
+            self._drop()
+            self._events.append((None, "server_revived", {"server": "embedded"}))
+            self.service.committer.wake()
 
     def _reconcile(self) -> None:
         if self.service.degraded is not None and not self.service.journal_units():
