@@ -7,6 +7,7 @@ it needs the network once it is installed, which the first run does, into .bench
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -25,7 +26,6 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / ".bench"
-TREE = BENCH / "tree"
 RULES = Path(__file__).with_name("rules.yaml")
 FILES = 5_000
 ROUNDS = 3
@@ -84,20 +84,22 @@ def _resident(process: psutil.Process) -> int:
         return 0
 
 
-def make_tree(files: int = FILES) -> int:
-    """How many files the tree has: this environment's packages, again under other names until there are enough."""
+def make_tree(files: int) -> Path:
+    """A folder of that many Python files: this environment's packages, again until there are enough."""
     base = Path(sysconfig.get_path("purelib"))
     packages = sorted(path for path in base.rglob("*.py") if "_vendor" not in path.parts)
-    chosen = (packages * (1 + files // max(len(packages), 1)))[:files]
-    if TREE.exists() and sum(1 for _ in TREE.rglob("*.py")) == len(chosen):
-        return len(chosen)
-    shutil.rmtree(TREE, ignore_errors=True)
+    chosen = packages[:: max(len(packages) // files, 1)] if files < len(packages) else packages
+    chosen = (chosen * (1 + files // len(chosen)))[:files]
+    tree = BENCH / f"tree{files}"
+    if tree.exists() and sum(1 for _ in tree.rglob("*.py")) == files:
+        return tree
+    shutil.rmtree(tree, ignore_errors=True)
     for at, path in enumerate(chosen):
-        target = TREE / f"copy{at // len(packages)}" / path.relative_to(base)
+        target = tree / f"copy{at // len(packages)}" / path.relative_to(base)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-    (TREE / ".semgrepignore").write_text("")
-    return len(chosen)
+    (tree / ".semgrepignore").write_text("")
+    return tree
 
 
 def install() -> Path:
@@ -112,16 +114,16 @@ def install() -> Path:
     return command
 
 
-def sides(semgrep: Path) -> Iterator[Side]:
+def sides(semgrep: Path, tree: Path) -> Iterator[Side]:
     """outlive and its peer."""
     ours, theirs = BENCH / "outlive.json", BENCH / "semgrep.json"
     yield Side(
         "outlive scan",
-        [sys.executable, "-m", "outlive", "scan", str(TREE), "--json", "-o", str(ours)],
+        [sys.executable, "-m", "outlive", "scan", str(tree), "--json", "-o", str(ours)],
         lambda: _ours(ours),
     )
     flags = ["--json", "--quiet", "--metrics=off", "--disable-version-check", "--no-git-ignore", f"--jobs={JOBS}"]
-    command = [str(semgrep), "scan", *flags, f"--config={RULES}", f"--output={theirs}", str(TREE)]
+    command = [str(semgrep), "scan", *flags, f"--config={RULES}", f"--output={theirs}", str(tree)]
     yield Side("semgrep", command, lambda: _theirs(theirs))
 
 
@@ -137,10 +139,15 @@ def _theirs(path: Path) -> tuple[int, int]:
 
 def main() -> None:
     """Prints each side's files a second, seconds and peak memory, and the ratio."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scan", description="outlive scan beside semgrep.")
+    parser.add_argument("--files", type=int, default=FILES)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    wanted = parser.parse_args()
     BENCH.mkdir(exist_ok=True)
-    both = list(sides(install()))
-    print(f"{make_tree()} files, {JOBS} cores, {ROUNDS} rounds each, alternating")
-    for number in range(ROUNDS):
+    semgrep, tree = install(), make_tree(wanted.files)
+    both = list(sides(semgrep, tree))
+    print(f"{wanted.files} files, {JOBS} cores, {wanted.rounds} rounds each, alternating", flush=True)
+    for number in range(wanted.rounds):
         for side in both:
             side.run()
             print(f"round {number + 1}: {side.name} {side.seconds[-1]:.1f} s", flush=True)
