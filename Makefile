@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test smoke check faults bench docs serve
+.PHONY: help setup demo test smoke check faults bench million docs serve
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ faults: $(READY) ## 300 seeded runs with real kills (long); OUTLIVE_SEED repeats
 
 bench: $(READY) ## durable writes through outlive beside SQLAlchemy, one run, with the ratio
 	@$(PYTHON) -m benchmarks
+
+million: $(READY) ## a million records loaded, verified, damaged by hand, found in both modes, repaired, verified (long)
+	@$(PYTHON) -m benchmarks.million
 
 docs: $(READY) ## every link works; every command, error and setting has its entry
 	$(PYTHON) -m pytest tests/docs -q

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +31,7 @@ from outlive.transfer.verify import Parity, verify
 Conn = psycopg.Connection[Any]
 Cli = Callable[..., tuple[int, str]]
 RECORDS = 300
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -332,3 +336,12 @@ def test_learned_belongs_to_a_store(farm: outlive.Service) -> None:
     assert learned(store) is known
     forget(store)
     assert learned(store) is not known
+
+
+def test_the_million_in_small(database_url: str, tmp_path: Path) -> None:
+    """20,000 records are loaded, verified, damaged by hand, found in both modes, repaired and verified by commands."""
+    env = {**os.environ, "DATABASE_URL": database_url, "OUTLIVE_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "benchmarks.million", "--rows", "20000"]
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("found in both modes, repaired, verified\n")

@@ -16,6 +16,7 @@ from outlive.stores import memory, tracking
 from outlive.stores.json_file import JsonFileStore
 from outlive.stores.store import Store, restored
 from outlive.stores.tracking import Place
+from outlive.transfer.quiet import collector_paused
 
 log = logging.getLogger("outlive")
 
@@ -70,6 +71,12 @@ def literal(store: Store, key: Any) -> str:
 def fill(store: Store, conn: psycopg.Connection[Any]) -> float:
     """Makes the image what the table and newer unlanded changes say. Returns milliseconds."""
     began = time.perf_counter()
+    with collector_paused():
+        _fill(store, conn)
+    return round((time.perf_counter() - began) * 1000, 3)
+
+
+def _fill(store: Store, conn: psycopg.Connection[Any]) -> None:
     rows = read_rows(conn, store)
     records = {key: (encoded, version, position) for key, encoded, version, position in rows}
     store.outside.clear()
@@ -83,7 +90,6 @@ def fill(store: Store, conn: psycopg.Connection[Any]) -> float:
         elif key not in records or records[key][1] < version:
             records[key] = (document, version, position)
     install(store, records)
-    return round((time.perf_counter() - began) * 1000, 3)
 
 
 def install(store: Store, records: dict[Any, tuple[bytes, int, Any]], built: dict[Any, Any] | None = None) -> None:
@@ -102,7 +108,8 @@ def install(store: Store, records: dict[Any, tuple[bytes, int, Any]], built: dic
         for key, (encoded, version, position) in sorted(records.items(), key=lambda item: item[1][2]):
             items.append((key, build(store, key, encoded) if built is None else built[key]))
             store.kept[key] = Kept(encoded, version, position)
-            store.host.clock.observe(version)
+        if records:
+            store.host.clock.observe(max(version for _, version, _ in records.values()))
         store.image_reset(items)
 
 

@@ -86,6 +86,15 @@ class Fit:
             raise Misfit(str(error) or type(error).__name__, "", item.key) from None
         return Fitted(item.ordinal, item.line, key, document)
 
+    def check_of(self, name: str) -> Check:
+        """What checks a declared field."""
+        return self._checks[name]
+
+    def is_plain(self, name: str) -> bool:
+        """Whether a declared field is written as its annotation's plain value, and not by a place of its own."""
+        base = self.record_type.fields[name].base
+        return (self.record_type.place(name).generic and base in _SCALARS) or base is float
+
     def _named(self, text: str) -> Hashable:
         """The key that an object's member name means."""
         key = key_of_field(text)

@@ -31,6 +31,7 @@ from outlive.transfer import joining, sources
 from outlive.transfer.bulk import Bulk, own_column, relation
 from outlive.transfer.cells import Cells
 from outlive.transfer.deduce import Kinds
+from outlive.transfer.fast import Fast
 from outlive.transfer.fit import Fit, Misfit
 from outlive.transfer.joining import Counts, Joined
 from outlive.transfer.layout import HEAD_BYTES, Layout
@@ -120,6 +121,9 @@ class _Reader:
     def __init__(self, target: Target, layout: Layout, version: int) -> None:
         self.table, self.version = target.table, version
         self._fit = target.fit()
+        self._fast = Fast(target.table, self._fit)
+        self._short = self._fast.usable and target.kind in ("mapping", "json_file")
+        self._text = str(version)
         self._cells = Cells(target.table.record_type) if layout.kind == "csv" else None
         self.decimals = self._fit.decimals and layout.kind != "csv"
         self.bad: list[Bad] = []
@@ -148,6 +152,10 @@ class _Reader:
     def _row(self, item: Item) -> Row:
         if self._cells is not None:
             item = item._replace(value=self._typed(item.value))
+        if self._short and item.key is None:
+            row = self._fast.row(item.value, self._text, str(self.version + item.ordinal))
+            if row is not None:
+                return row
         fitted = self._fit.record(item)
         return self.table.row(fitted.key, fitted.document, self.version, self.version + item.ordinal)
 

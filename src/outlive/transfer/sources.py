@@ -119,6 +119,7 @@ def _read_lines(
     file.seek(at.offset)
     offset, ordinal, line = at
     batch = Batch()
+    scan = decode.scan_once  # type: ignore[attr-defined]
     for raw in file:
         offset += len(raw)
         line += 1
@@ -126,7 +127,8 @@ def _read_lines(
             continue
         try:
             text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
-            batch.items.append(Item(ordinal, line, None, decode.decode(text)))
+            value = _whole(scan, text) if text[0] in "{[" else decode.decode(text)
+            batch.items.append(Item(ordinal, line, None, value))
         except (ValueError, RecursionError) as failure:
             batch.bad.append(Bad(ordinal, line, None, "", _why(failure), _shown(raw)))
         ordinal += 1
@@ -136,6 +138,14 @@ def _read_lines(
             batch = Batch()
     batch.after = Spot(offset, ordinal, line)
     yield batch
+
+
+def _whole(scan: Any, text: str) -> Any:
+    """The one value of a line. Raises ValueError."""
+    value, end = scan(text, 0)
+    if text[end:].strip(" \t\r\n"):
+        raise ValueError(f"more text behind the record at character {end + 1}")
+    return value
 
 
 def _why(failure: BaseException) -> str:
