@@ -24,7 +24,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool, QueuePool
 from outlive.errors import BadSetting, Unavailable, Unreachable
 from outlive.postgres.address import Address
 from outlive.postgres.capabilities import Capabilities, read_capabilities
-from outlive.postgres.drive import drive, drive_async
+from outlive.postgres.drive import Step, drive, drive_async
 from outlive.postgres.embedded import EmbeddedServer
 from outlive.postgres.session import AsyncEchoCursor, EchoCursor, prepare_session
 from outlive.settings import DIRECT_VARIABLE, Settings
@@ -84,16 +84,19 @@ class Database:
         """The most connections each pool hands out at once."""
         return self.settings.connections
 
-    def connect(self) -> Connection:
-        """A dedicated connection, which the caller closes. Raises Unreachable."""
-        return self._connect(self.address, self._pooler)
+    def connect(self, *, trusted: bool = True) -> Connection:
+        """A dedicated connection, which the caller closes. Raises Unreachable.
 
-    async def connect_async(self) -> AsyncConnection:
-        """A dedicated asyncio connection, which the caller closes. Raises Unreachable.
+        A `trusted` one works for all tenants (see `outlive.postgres.tenancy`); pooled ones are never trusted.
+        """
+        return self._connect(self.address, self._pooler, trusted)
+
+    async def connect_async(self, *, trusted: bool = True) -> AsyncConnection:
+        """A dedicated asyncio connection, which the caller closes. Raises Unreachable. `trusted` as in `connect`.
 
         A caller that is cancelled meanwhile leaves no half-open connection: it is completed and closed behind it.
         """
-        opening = asyncio.create_task(self._open_async())
+        opening = asyncio.create_task(self._open_async(trusted))
         _OPENING.add(opening)
         opening.add_done_callback(_OPENING.discard)
         try:
@@ -108,7 +111,7 @@ class Database:
         Raises BadSetting when only a pooler's address is known, Unreachable.
         """
         if self._direct is not None:
-            return self._connect(self._direct, False)
+            return self._connect(self._direct, False, True)
         conn = self.connect()
         if self._pooler:
             conn.close()
@@ -183,11 +186,11 @@ class Database:
         self._lock = threading.Lock()
         self._engine, self._loops, self.server, self.waits = None, {}, None, 0
 
-    async def _open_async(self) -> AsyncConnection:
+    async def _open_async(self, trusted: bool) -> AsyncConnection:
         conn: AsyncConnection | None = None
         try:
             conn = await psycopg.AsyncConnection.connect(**self._arguments(self.address, AsyncEchoCursor))
-            self._settle(conn, await drive_async(prepare_session(conn.info, self.settings, self._pooler), conn))
+            self._settle(conn, await drive_async(self._prepare(conn, self._pooler, trusted), conn))
         except BaseException as failure:
             if conn is not None:
                 conn.pgconn.finish()
@@ -196,11 +199,14 @@ class Database:
             raise
         return conn
 
-    def _connect(self, address: Address, pooler: bool | None) -> Connection:
+    def _prepare(self, conn: Any, pooler: bool | None, trusted: bool) -> Step[bool]:
+        return prepare_session(conn.info, self.settings, pooler, trusted=trusted)
+
+    def _connect(self, address: Address, pooler: bool | None, trusted: bool) -> Connection:
         conn: Connection | None = None
         try:
             conn = psycopg.connect(**self._arguments(address, EchoCursor))
-            self._settle(conn, drive(prepare_session(conn.info, self.settings, pooler), conn), address)
+            self._settle(conn, drive(self._prepare(conn, pooler, trusted), conn), address)
         except BaseException as failure:
             if conn is not None:
                 conn.close()
@@ -232,9 +238,15 @@ class Database:
         with self._lock:
             if self._engine is None:
                 self._engine = sqlalchemy.create_engine(
-                    "postgresql+psycopg://", creator=self.connect, poolclass=QueuePool, **self._pool_arguments()
+                    "postgresql+psycopg://",
+                    creator=self._pooled_connection,
+                    poolclass=QueuePool,
+                    **self._pool_arguments(),
                 )
             return self._engine
+
+    def _pooled_connection(self) -> Connection:
+        return self.connect(trusted=False)
 
     def _async_engine(self) -> AsyncEngine:
         loop = asyncio.get_running_loop()
@@ -247,7 +259,7 @@ class Database:
 
     def _loop_pool(self) -> _LoopPool:
         async def create() -> AsyncConnection:
-            conn = await self.connect_async()
+            conn = await self.connect_async(trusted=False)
             made.connections.add(conn)
             return conn
 

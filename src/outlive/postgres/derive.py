@@ -1,7 +1,7 @@
 """Makes the tables that stores need, or says what keeps an existing table from fitting.
 
-Only what is absent is added: a schema, a table, a column. A column of another type is never altered, because what
-it holds has an owner; it is named instead.
+Only what is absent is added: a schema, a table, a column, an index, the policy of a table with a tenant. A column of
+another type is never altered, because what it holds has an owner; it is named instead.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from sqlalchemy.schema import CreateColumn, CreateIndex, CreateSchema, CreateTab
 
 from outlive.errors import MigrationFailed, SchemaMismatch
 from outlive.postgres.connect import Connection, Database
+from outlive.postgres.indexes import index_statements
 from outlive.postgres.lock import migration_lock
+from outlive.postgres.options import TableOptions
+from outlive.postgres.tenancy import missing_policies
 
 _DIALECT = PGDialect_psycopg(paramstyle="named")  # type: ignore[no-untyped-call]
 _ARGUMENTS = re.compile(r"\([^)]*\)")
@@ -50,18 +53,17 @@ class _Found:
 
 
 def ensure_derived(db: Database, tables: Sequence[HasTable]) -> bool:
-    """True when a schema, table or column had to be made for `tables`; their rows are left alone.
+    """True when a schema, table, column, index or policy had to be made for `tables`; their rows are left alone.
 
     Everything is made in one transaction under the migration lock; when nothing is absent no lock is taken. Raises
     SchemaMismatch naming table and column when an existing one does not fit, MigrationFailed when PostgreSQL refuses
     to make one, Unavailable, Unreachable, BadSetting.
     """
-    wanted = [store.table for store in tables]
     with db.session() as conn:
-        if not any(_absent(conn, table) for table in wanted):
+        if not any(_wanted(conn, store, db.pooled) for store in tables):
             return False
     with migration_lock(db) as conn, conn.transaction():
-        statements = [statement for table in wanted for statement in _absent(conn, table)]
+        statements = [statement for store in tables for statement in _wanted(conn, store, db.pooled)]
         for statement in statements:
             _execute(conn, *statement)
     return bool(statements)
@@ -76,6 +78,27 @@ def check_tables(db: Database, tables: Iterable[HasTable]) -> None:
         for store in tables:
             for table, column, _ in _absent(conn, store.table):
                 raise SchemaMismatch(table=table, column=column, reason="does not exist")
+
+
+def _wanted(conn: Connection, store: Any, pooled: bool) -> list[tuple[str, str, str]]:
+    """What must be run to complete a store's table, its indexes and, past a pooler, its policy."""
+    name = _shown(store.table)
+    absent = _absent(conn, store.table)
+    options: TableOptions | None = getattr(store, "options", None)
+    if options is None:
+        return absent
+    have = _index_names(conn, store.table)
+    absent += [(name, index, text) for index, text in index_statements(store) if index not in have]
+    policy = [] if pooled or options.tenant is None else missing_policies(conn, store)
+    return absent + [(name, "*", statement) for statement in policy]
+
+
+def _index_names(conn: Connection, table: sqlalchemy.Table) -> set[str]:
+    rows = conn.execute(
+        "SELECT indexname FROM pg_indexes WHERE tablename = %s AND schemaname = coalesce(%s, current_schema())",
+        [table.name, table.schema],
+    )
+    return {row[0] for row in rows}
 
 
 def _absent(conn: Connection, table: sqlalchemy.Table) -> list[tuple[str, str, str]]:

@@ -15,14 +15,18 @@ _OWN_SCHEMA_IS_NOT_THE_DEFAULT = (
     "SELECT set_config('search_path', 'public', false)"
     " WHERE current_user = 'outlive' AND current_setting('search_path') = '\"$user\", public'"
 )
+_TIMEOUT_AND_TRUST = "SELECT set_config('statement_timeout', %s, false), set_config('outlive.across', %s, false)"
 log = logging.getLogger("outlive.sql")
 
 
-def prepare_session(info: psycopg.ConnectionInfo, settings: Settings, pooler: bool | None) -> Step[bool]:
+def prepare_session(
+    info: psycopg.ConnectionInfo, settings: Settings, pooler: bool | None, *, trusted: bool = False
+) -> Step[bool]:
     """True when a pooler stands between; the session then has UTC, ISO dates and no more.
 
     A pooler is recognised by its process id, which is not the server's own. Only settings that poolers carry over
-    from server to server are made through one; a statement timeout would leak to other clients.
+    from server to server are made through one; a statement timeout would leak to other clients, and so would the
+    right of a `trusted` connection to every tenant's rows.
     """
     if pooler is None:
         rows = yield Ask("SELECT pg_backend_pid()")
@@ -34,7 +38,8 @@ def prepare_session(info: psycopg.ConnectionInfo, settings: Settings, pooler: bo
     )
     if not pooler:
         timeout_ms = str(int(settings.statement_timeout_s * 1000))
-        yield Ask("SELECT set_config('statement_timeout', %s, false)", [timeout_ms])
+        across = "on" if trusted else ""
+        yield Ask(_TIMEOUT_AND_TRUST, [timeout_ms, across])
         yield Ask(_OWN_SCHEMA_IS_NOT_THE_DEFAULT)
     return pooler
 

@@ -1,9 +1,12 @@
 """Forced row-level security: a table of several tenants shows each transaction only the rows it says it is for.
 
 A transaction says so with `set_config('outlive.tenant', ..., true)`; one that says nothing sees no row and writes none.
-outlive's own writers and readers, which serve all tenants, say `outlive.across`. Row-level security binds neither
-superusers nor roles with BYPASSRLS; FORCE makes it bind the owner. So the application connects as a role
-that is none of these (`role_statements`), and owns nothing.
+Repositories read on pooled connections, which say nothing else. outlive's own connections (the committer's, the
+watcher's, a command's) serve all tenants and say `outlive.across` once, for their session. Behind a pooler in
+transaction mode there is no session that could hold that, so a table under the policy is refused there.
+
+Row-level security binds neither superusers nor roles with BYPASSRLS; FORCE makes it bind the owner. So the
+application connects as a role that is none of these and owns nothing (`role_statements`).
 """
 
 from __future__ import annotations
@@ -16,11 +19,12 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
-from outlive.errors import BadQuery
+from outlive.errors import BadQuery, BadSetting
 from outlive.postgres.drive import Ask
 from outlive.query.values import plain
 
 if TYPE_CHECKING:
+    from outlive.postgres.connect import Database
     from outlive.postgres.tables import StoreTable
 
 TENANT, ACROSS, POLICY = "outlive.tenant", "outlive.across", "outlive_tenant"
@@ -42,11 +46,6 @@ def tenant_text(tenant: Any) -> str:
     if isinstance(tenant, bool) or not isinstance(tenant, str | int | UUID) or tenant == "" or "\x00" in str(tenant):
         raise BadQuery(field="tenant", reason=f"{tenant!r} names no tenant")
     return str(tenant)
-
-
-def trusted(tables: Sequence[StoreTable | None]) -> list[Ask]:
-    """What a step of outlive's own must ask first to work on these tables: nothing, where none has a tenant."""
-    return [ACROSS_ASK] if any(table is not None and table.options.tenant for table in tables) else []
 
 
 def policy_statements(table: sa.Table, column: sa.Column[Any] | str) -> list[str]:
@@ -85,6 +84,25 @@ def table_policy(table: StoreTable) -> list[str]:
         return []
     held = [column for column in (*table.columns, table.key_column) if column is not None and column.field == field]
     return policy_statements(table.table, table.table.columns[held[0].name] if held else field)
+
+
+def missing_policies(conn: psycopg.Connection[Any], table: StoreTable) -> list[str]:
+    """The statements that a store's table still needs."""
+    return [] if table.options.tenant is None or is_forced(conn, table.table) else table_policy(table)
+
+
+def check_session(db: Database, tables: Sequence[StoreTable]) -> None:
+    """Passes where outlive's own connections can say that they serve all tenants. Raises BadSetting, Unreachable."""
+    wanted = [table for table in tables if table.options.tenant is not None]
+    if not wanted or not db.pooled:
+        return
+    with db.session() as conn:
+        held = [table.store for table in wanted if is_forced(conn, table.table)]
+    if held:
+        reason = (
+            f"is a pooler's in transaction mode, and forced row-level security of {', '.join(held)} needs a session"
+        )
+        raise BadSetting(name="DATABASE_URL", value=db.address.masked(), reason=reason)
 
 
 def is_forced(conn: psycopg.Connection[Any], table: sa.Table) -> bool:

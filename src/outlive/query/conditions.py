@@ -242,21 +242,27 @@ def folded(text: Piece, wanted: str) -> list[Piece]:
 def within(column: Column, area: Area) -> Piece:
     """Rows whose place may lie in the area: those inside the rectangles around it, or of no plain coordinates."""
     if column.parts is not None:
-        return _in_rectangles(area, *map(_coordinate, column.parts))
+        if not all(each.kind == "number" or each.domain == "json" for each in column.parts):
+            return build("true")
+        lat, lon = (_coordinate(each) for each in column.parts)
+        loose = [each.place for each in column.parts if each.domain == "json"]
+        inside = _in_rectangles(area, lat, lon)
+        return _if_numbers(loose, inside, build("true")) if loose else inside
     if column.domain != "json":
         return build("true")
     lat, lon = (build("({} -> {}::text)", column.place, name) for name in ("lat", "lon"))
     inside = _in_rectangles(area, build("{}::numeric", lat), build("{}::numeric", lon))
-    return build(
-        "CASE WHEN jsonb_typeof({}) = 'number' AND jsonb_typeof({}) = 'number' THEN {} ELSE {} END",
-        lat,
-        lon,
-        inside,
-        _undecided(column),
-    )
+    return _if_numbers([lat, lon], inside, _undecided(column))
+
+
+def _if_numbers(places: list[Piece], inside: Piece, otherwise: Piece) -> Piece:
+    numbers = joined(" AND ", (build("jsonb_typeof({}) = 'number'", each) for each in places), "true")
+    return build("CASE WHEN {} THEN {} ELSE {} END", numbers, inside, otherwise)
 
 
 def _coordinate(column: Column) -> Piece:
+    if column.domain == "json":
+        return build("{}::numeric", column.place)
     return column.place if column.domain == "float" else numeric(column)
 
 

@@ -64,8 +64,16 @@ def following(
     query: Query, found: list[tuple[Hashable, R]], cursor: Cursor, place: Place, peek: Peek[R]
 ) -> list[tuple[Hashable, R]]:
     """Those of the ordered records that come after the cursor. `place` gives a key's position, None for a record that
-    is not stored yet, which stands last. Raises BadQuery where values cannot be compared or the place is lost."""
-    return [item for item in found if _follows(query, item, cursor, place, peek)]
+    is not stored yet, which stands last. A cursor without a position is found by its key.
+
+    Raises BadQuery where values cannot be compared, and where the record of a cursor without a position is gone.
+    """
+    if cursor.position is not None:
+        return [item for item in found if _follows(query, item, cursor, place, peek)]
+    at = next((number for number, (key, _) in enumerate(found) if key == cursor.key), None)
+    if at is None:
+        raise errors.BadQuery(field="after", reason="the record that the cursor stands on is gone; begin again")
+    return found[at + 1 :]
 
 
 def _follows(query: Query, item: tuple[Hashable, R], cursor: Cursor, place: Place, peek: Peek[R]) -> bool:
@@ -80,9 +88,7 @@ def _follows(query: Query, item: tuple[Hashable, R], cursor: Cursor, place: Plac
     if key == cursor.key:
         return False
     position = place(key)
-    if cursor.position is None:
-        raise errors.BadQuery(field="after", reason="the record that the cursor stands on is gone; begin again")
-    return position is None or position > cursor.position
+    return position is None or (cursor.position is not None and position > cursor.position)
 
 
 def _rank(spot: tuple[str, Any] | None) -> tuple[bool, bool, Any]:

@@ -24,6 +24,7 @@ from outlive.postgres.derive import check_tables, ensure_derived
 from outlive.postgres.drive import Ask, Step, drive
 from outlive.postgres.migrate import migrate_service, upgrade_control
 from outlive.postgres.tables import StoreTable
+from outlive.postgres.tenancy import check_session
 from outlive.records import canonical, key_name
 from outlive.runtime import member, perishing, switching
 from outlive.runtime.watch import Watcher
@@ -185,6 +186,7 @@ def _tables(service: Service, database: Database) -> None:
         ensure_derived(database, derived)
     if given:
         check_tables(database, given)
+    check_session(database, [*derived, *given])
 
 
 def _run_committer(service: Service) -> None:

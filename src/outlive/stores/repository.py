@@ -392,16 +392,11 @@ class Repository(JsonReads):
         return found, positions.get
 
     def _page_held(self, query: Query, after: Cursor | None) -> tuple[Items, pages.Place, Cursor | None]:
-        """Records of the image and their places; where it knows no positions, the places that they have just now."""
+        """Records of the image and their positions; where it knows none, a cursor is found by its key."""
         held = self._held(query if query.limit is None else Query(query.filters, query.order, query.limit + 1))
-        place: pages.Place = self._backing.image_position
-        if any(place(key) is None for key, _ in held):
-            held = list(self._backing.image_items())
-            places = {key: at for at, (key, _) in enumerate(held)}
-            place = places.get
-            after = None if after is None else Cursor(after.spots, places.get(after.key), after.key)
-        elif after is not None and after.position is None:
-            after = Cursor(after.spots, place(after.key), after.key)
+        place = self._backing.image_position
+        if after is not None and any(place(key) is None for key, _ in held):
+            after = Cursor(after.spots, None, after.key)
         return evaluate.select(Query(query.filters, query.order), held, self._peek), place, after
 
     def _find(self, query: Query, shape: Callable[[Key, Any], Any]) -> Step[list[Any]]:
