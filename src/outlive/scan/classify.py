@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from outlive.scan.annotations import element_of, parts
 from outlive.scan.catalogue import Entry
-from outlive.scan.entries import serving
+from outlive.scan.entries import OUTSIDE, serving
 from outlive.scan.longevity import NAMED, STORAGE_WORDS, Longevity
 from outlive.scan.resolve import At, Resolver
 from outlive.scan.slots import Slot
@@ -23,7 +23,7 @@ METRIC_WORDS = frozenset({"metrics", "metric", "stats", "statistics", "counters"
                           "perf", "telemetry", "uptime", "stat"})  # fmt: skip
 LINK_WORDS = frozenset({"connections", "connection", "sockets", "websockets", "subscribers", "listeners", "locks", "lock", "semaphores",
                         "futures", "threads", "processes", "timers", "peers", "websocket", "conns", "waiters", "sids", "observers",
-                        "mutexes", "workers", "sse", "procs", "greenlets", "coroutines", "streams", "transports"})  # fmt: skip
+                        "mutexes", "workers", "idle", "busy", "running", "streaming", "pipes", "sse", "procs", "greenlets", "coroutines", "streams", "transports"})  # fmt: skip
 LINK_TYPES = re.compile(
     r"\b(WebSocket\w*|\w*Connection|\w*Socket|Task|Future|R?Lock|Semaphore|Event|\w*Queue|Thread|Process|Popen|StreamWriter|"
     r"StreamReader|\w*Transport|Client|AsyncClient|ClientSession|VoiceClient|VoiceProtocol|Timer|TimerHandle|Condition|"
@@ -35,12 +35,15 @@ LINK_CALLS = re.compile(
     r"Condition|call_later|create_subprocess_\w+|open_connection|start_server|WebSocketResponse|accept|connect|ClientSession|"
     r"AsyncClient|SimpleQueue|run_coroutine_threadsafe|BoundedSemaphore|PriorityQueue|LifoQueue|get_running_loop|socket)$"
 )
+LINK_KEYS = re.compile(r"\b(socket|\w*Socket|StreamWriter|\w*Transport|\w*Connection)$")
 CALLABLE_TYPES = re.compile(
     r"\b(Callable|type|Type|Handler|Plugin|Coroutine|Awaitable|Command|ModuleType|Blueprint|Factory)\b"
 )
 REGISTER_WORDS = frozenset({"registry", "registered", "handlers", "handler", "plugins", "plugin", "hooks", "hook", "callbacks", "callback",
                             "providers", "factories", "methods", "middlewares", "extensions", "routes", "adapters", "converters",
                             "parsers", "serializers", "encoders", "decoders", "backends", "loaders", "validators", "codecs", "cogs"})  # fmt: skip
+ALWAYS_REGISTER = frozenset({"plugin", "plugins", "hook", "hooks", "callback", "callbacks", "middleware", "middlewares", "extensions", "handlers",
+                             "receivers", "listeners", "registry"})  # fmt: skip
 TEST_PATHS = re.compile(
     r"(^|/)(tests?|testing|mocks?|fakes?|fixtures|conftest\.py$|test_[^/]*\.py$|[^/]*_test\.py$|tests\.py$)(/|$)"
 )
@@ -82,6 +85,7 @@ EXAMPLE_PATHS = re.compile(
     r"(^|/)(benchmarks?|docs|scripts|tools|migrations|alembic|setup\.py$|noxfile\.py$|conf\.py$|versions)(/|$)"
 )
 _PLAIN = frozenset({"int", "float", "str", "bytes", "bool", "datetime", "date", "Decimal", "count"})
+INNER = frozenset({"middleware", "callback", "event", "signal", "asyncio", "protocol", "executor", "subscribe"})
 COUNT_WORDS = frozenset({"counts", "count", "total", "totals"})
 TRAFFIC_WORDS = frozenset({"request", "requests", "error", "errors", "call", "calls"})
 LEGACY_WORDS = frozenset({"legacy", "deprecated", "obsolete", "old"})
@@ -112,6 +116,7 @@ class World:
     doors: dict[At, Entry] = field(default_factory=dict)
     started: set[At] = field(default_factory=set)
     runs: set[str] = field(default_factory=set)
+    applications: set[str] = field(default_factory=set)
 
     def entries(self, at: At) -> tuple[Entry, ...]:
         """The doors that lead to a scope."""
@@ -268,6 +273,9 @@ class _Case:
         held = self._held()
         if held and LINK_TYPES.search(held) and not self._scanned_record():
             return Verdict("connection-state", [f"holds {held}, which lives in this process only"])
+        stated = parts(self.slot.annotation)[1] if self.slot.annotation else ()
+        if len(stated) == 2 and LINK_KEYS.search(stated[0]):
+            return Verdict("connection-state", [f"keyed by {stated[0]}, which lives in this process only"])
         if self.slot.container in {"WeakSet", "WeakValueDictionary", "WeakKeyDictionary"}:
             return Verdict("connection-state", ["weak references to live objects"])
         inserted = self._inserted()
@@ -282,12 +290,18 @@ class _Case:
         if (
             self.own_words & LINK_WORDS
             and not held
+            and not self._plain_records()
             and not any(value[0] == "k" and value[1] == "dict" and value[2] for _, value in inserted)
         ):
             return Verdict(
                 "connection-state", [f"named after live things: {', '.join(sorted(self.own_words & LINK_WORDS))}"]
             )
         return None
+
+    def _plain_records(self) -> bool:
+        """Whether it holds objects of classes in this tree that are neither threads nor connections."""
+        bases = {each for record in self.slot.records for each in self.world.resolver.bases(record)[1]}
+        return bool(self.slot.records) and not any(LINK_TYPES.search(each) for each in bases)
 
     def _scanned_record(self) -> bool:
         """Whether the code itself defines what is held, and not as something that lives on a wire or a processor."""
@@ -356,6 +370,9 @@ class _Case:
         found = [value for at, value in inserted if self._callable(at, value)]
         if found and len(found) * 2 >= len(inserted):
             return Verdict("registry", ["functions or classes are registered in it"])
+        owner = words(self.slot.key[1]) if self.slot.kind in {"class", "instance"} else ()
+        if self.own_words & ALWAYS_REGISTER or owner[-1:] == ("registry",):
+            return Verdict("registry", ["named a registry of code"])
         if self.own_words & REGISTER_WORDS and not any(serving(self.world.entries(use.at)) for use in self.later):
             return Verdict(
                 "registry",
@@ -449,6 +466,8 @@ class _Case:
     def _computed(self, use: Use) -> bool:
         """Whether what is kept comes from a call that is not simply a new record."""
         value = use.value
+        if value[0] == "b" and self.slot.name in {part for name in _calls_in(value) for part in name.split(".")}:
+            return False
         if value[0] == "p":
             scope = self.world.files[use.at[0]].scopes[use.at[1]]
             found = [bind.value for bind in scope.binds if bind.target == value[1]]
@@ -587,6 +606,8 @@ class _Case:
         slot = self.slot
         doors = _doors(self.world, self.later)
         live = [entry for entry in doors if serving((entry,))]
+        if self.world.service.get(slot.path, "") not in self.world.applications:
+            live = [entry for entry in live if entry.kind in OUTSIDE and entry.framework not in INNER]
         if slot.container in _PLAIN and not self._plain_matters():
             return Verdict("other", ["a flag or a position of this process, not data"])
         if slot.container == "ContextVar":
@@ -605,21 +626,33 @@ class _Case:
         if not live and self._kept_for_callers():
             return Verdict("store", ["written by methods whose callers are not in this tree", *self._why()])
         named = slot.kind == "instance" and self.world.longevity.named((slot.key[0], slot.key[1]))
-        if not live and named and self._puts_and_gets():
-            return Verdict("store", ["written by its public methods", *self._why()])
+        unseen = not doors and getattr(self, "why_long", "").startswith("its method")
+        if not live and (named or unseen) and self._puts_and_gets():
+            return Verdict("store", ["written by methods whose callers are not in sight", *self._why()])
+        if not live and named and slot.container == "int" and self._as_id():
+            return Verdict("store", ["a number handed out by a class that keeps what it is given", *self._why()])
+        if not live and slot.kind in {"class", "instance"} and self._of_server() and self._puts_and_gets(anywhere=True):
+            return Verdict("store", ["kept by a server, written by what serves its clients", *self._why()])
         if (self._in_service() or slot.path in self.world.runs) and not doors and self._unreached_counts():
             return Verdict("store", ["written by functions of a service whose caller is not in sight", *self._why()])
         if doors:
             return Verdict("other", [f"written only by {doors[0].kind} {doors[0].name}"])
         return Verdict("other", ["no request, message or timer was seen to reach a write"])
 
-    def _puts_and_gets(self) -> bool:
+    def _of_server(self) -> bool:
+        owner = (self.slot.key[0], self.slot.key[1])
+        outside = self.world.resolver.bases(owner)[1]
+        return any(each.rsplit(".", 1)[-1].endswith("Server") for each in outside)
+
+    def _puts_and_gets(self, *, anywhere: bool = False) -> bool:
         """Whether public methods of the class put in what they are given, and others look it up."""
         if EXAMPLE_PATHS.search(self.slot.path) or self.slot.container in _PLAIN:
             return False
         prefix = f"{self.slot.key[1]}."
         puts = {
-            use.at for use in self.later if use.how in INSERTS and self._given(use) and use.at[1].startswith(prefix)
+            use.at
+            for use in self.later
+            if use.how in INSERTS and self._given(use) and (anywhere or use.at[1].startswith(prefix))
         }
         gets = {use.at for use in self.reads if use.at not in puts or use.how in {"get", "contains"}}
         stores = set(words(self.slot.key[1])) & STORAGE_WORDS
@@ -628,9 +661,12 @@ class _Case:
     def _given(self, use: Use) -> bool:
         """Whether a public method writes what its caller gave it, or a record that it makes of that."""
         scope = self.world.files[use.at[0]].scopes[use.at[1]]
-        if scope.name.startswith("_") and not scope.name.startswith("__"):
+        registers = set(words(self.slot.key[1])) & {"server", "broker", "daemon", "scheduler", "site", "proxy"}
+        if scope.name.startswith(("register", "_register", "subscribe", "on_")) or (
+            registers and scope.name.startswith(("add_", "_add_")) and not self._creates(use)
+        ):
             return False
-        given = {param.name for param in scope.params} - {"self", "cls"}
+        given = {param.name.lstrip("*") for param in scope.params} - {"self", "cls"}
         for bind in scope.binds:
             if given & set(_names_in(bind.value)):
                 given.add(bind.target)
@@ -641,7 +677,7 @@ class _Case:
         slot = self.slot
         if slot.kind != "instance" or slot.container in _PLAIN or self.name_words & REGISTER_WORDS:
             return False
-        taken = [use for use in self.later if use.how in INSERTS and use.depth == 0 and self._handed_in(use)]
+        taken = [use for use in self.later if use.how in INSERTS and use.depth <= 1 and self._handed_in(use)]
         return bool(taken) and (getattr(self, "why_long", "") == NAMED or slot.key in self.world.saved)
 
     def _handed_in(self, use: Use) -> bool:
@@ -673,9 +709,14 @@ class _Case:
         if kind in {"bool"}:
             return False
         if kind in {"int", "float", "Decimal"}:
-            added = [use for use in self.later if use.how == "augment" or use.value[0] == "b"]
+            added = [use for use in self.later if use.how == "augment" or self._from_itself(use.value)]
             return bool(added) or self._as_id()
         return any(entry.kind in {"http", "bot", "message", "websocket"} for entry in _doors(self.world, self.later))
+
+    def _from_itself(self, value: Val) -> bool:
+        return value[0] == "b" and any(
+            each[0] == "p" and each[1].rsplit(".", 1)[-1] == self.slot.name for each in value[1:]
+        )
 
     def _unreached_counts(self) -> bool:
         if EXAMPLE_PATHS.search(self.slot.path) or self.slot.container in _PLAIN:
@@ -716,6 +757,16 @@ def _declares(world: World, owner: At) -> bool:
     return any(
         each.rsplit(".", 1)[-1] in {"BaseModel", "Struct", "TypedDict"} for each in world.resolver.bases(owner)[1]
     )
+
+
+def _calls_in(value: object) -> Iterable[str]:
+    """The paths of all calls in a value."""
+    if not isinstance(value, tuple):
+        return
+    if len(value) > 1 and value[0] == "c" and isinstance(value[1], str):
+        yield value[1]
+    for part in value:
+        yield from _calls_in(part)
 
 
 def _names_in(value: object) -> Iterable[str]:

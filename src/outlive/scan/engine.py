@@ -32,18 +32,6 @@ from outlive.scan.slots import Key, Slot, Sources
 from outlive.scan.summary import Summary
 from outlive.scan.uses import collect, put_in
 
-RUNNERS = frozenset(
-    {
-        "serve_forever",
-        "run_forever",
-        "run_polling",
-        "start_polling",
-        "infinity_polling",
-        "mainloop",
-        "run_app",
-        "loop_forever",
-    }
-)
 MANY_FILES = 150
 CHUNK_FILES = 40
 
@@ -81,6 +69,10 @@ def scan(
 def _root(paths: Sequence[Path]) -> Path:
     folders = [str((each if each.is_dir() else each.parent).resolve()) for each in paths]
     return Path(os.path.commonpath(folders)) if folders else Path.cwd()
+
+
+def _is_tests(root: Path) -> bool:
+    return root.name in {"tests", "test"}
 
 
 def _relative(path: Path, root: Path) -> str:
@@ -167,21 +159,13 @@ def understand(files: dict[str, Summary], folders: dict[str, str], root: str = "
     world.started = started
     world.mirrored = mirrors(world, slots)
     world.saved = {key: slots[file].symbol for file, images in world.mirrored.items() for key in images}
+    world.applications = {folders.get(path, "") for path, file in files.items() if doors.applies(file)}
     world.runs = {
-        path for path, file in files.items() if any(_runs(call.path) for s in file.scopes.values() for call in s.calls)
+        path
+        for path, file in files.items()
+        if any(doors.runs(call.path) for s in file.scopes.values() for call in s.calls)
     }
     return world, slots
-
-
-def _runs(path: str) -> bool:
-    """Whether a call hands the process over to a server, a bot or an event loop."""
-    return path.rsplit(".", 1)[-1] in RUNNERS or path in {
-        "app.run",
-        "bot.run",
-        "client.run",
-        "uvicorn.run",
-        "reactor.run",
-    }
 
 
 def _own(resolver: Resolver, slot: Slot) -> None:

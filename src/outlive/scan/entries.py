@@ -85,7 +85,7 @@ CLASS_METHODS: tuple[tuple[tuple[str, ...], str, str, tuple[str, ...]], ...] = (
       "RetrieveUpdateDestroyAPIView", "CreateAPIView", "ViewSetMixin", "Namespace", "PageHandler"), "http", "http",
      ("get", "post", "put", "patch", "delete", "head", "options", "list", "create", "retrieve", "update", "destroy",
       "partial_update", "dispatch", "prepare", "on_", "form_valid", "perform_", "get_")),
-    (("Cog", "Client", "AutoShardedBot", "Bot", "AutoShardedClient", "GroupCog", "Extension", "Scale"), "bot", "bot",
+    (("Cog", "AutoShardedBot", "Bot", "AutoShardedClient", "GroupCog", "Extension", "Scale"), "bot", "bot",
      ("on_", "setup_hook")),
     (("View", "Modal", "Button", "Select", "DynamicItem"), "bot", "discord.ui", ("callback", "on_submit", "on_timeout", "interaction_check")),
     (("Thread", "Process", "QThread", "Timer"), "thread", "threading", ("run",)),
@@ -106,6 +106,35 @@ CLASS_METHODS: tuple[tuple[tuple[str, ...], str, str, tuple[str, ...]], ...] = (
     (("Actor", "ThreadingActor"), "message", "actor", ("",)),
 )  # fmt: skip
 
+RUNNERS = frozenset(
+    {
+        "serve_forever",
+        "run_forever",
+        "run_polling",
+        "start_polling",
+        "infinity_polling",
+        "mainloop",
+        "run_app",
+        "loop_forever",
+    }
+)
+TALKS = frozenset(
+    {
+        "celery", "nats", "paho", "apscheduler", "schedule", "discord", "telegram", "telebot", "aiogram", "pyrogram",
+        "telethon", "rq", "dramatiq", "huey", "pika", "aio_pika", "kafka", "aiokafka", "socketserver", "zmq",
+        "twisted", "grpc", "slack_bolt", "nextcord", "disnake", "pykka", "asyncore", "irc", "nio", "slixmpp",
+    }
+)  # fmt: skip
+APPLICATIONS = frozenset(
+    {
+        "FastAPI", "Flask", "Starlette", "Quart", "Sanic", "Bottle", "Litestar", "Application", "Bot", "AutoShardedBot",
+        "TeleBot", "AsyncTeleBot", "App", "AsyncApp", "Updater", "ApplicationBuilder", "Celery", "SocketIO", "HTTPServer",
+        "ThreadingHTTPServer", "TCPServer", "ThreadingTCPServer", "UDPServer", "start_server", "create_server", "accept",
+        "create_datagram_endpoint", "Dispatcher", "FastMCP", "SimpleXMLRPCServer", "WSGIServer", "make_server", "Falcon",
+        "TelegramClient", "AutoShardedClient", "start_unix_server", "listenTCP", "BlockingScheduler", "AsyncServer", 
+        "Client", "NATS", "KafkaConsumer", "run_pending",
+    }
+)  # fmt: skip
 REGISTER: dict[str, tuple[str, str]] = {
     "add_handler": ("bot", "telegram"), "add_command": ("bot", "discord"), "add_route": ("http", "http"),
     "add_url_rule": ("http", "flask"), "add_api_route": ("http", "fastapi"), "add_api_websocket_route": ("websocket", "fastapi"),
@@ -431,6 +460,30 @@ def reach(entries: dict[At, Entry], graph: Graph) -> dict[At, tuple[Entry, ...]]
                 known[entry] = None
                 queue.append((target, entry))
     return {at: tuple(each) for at, each in found.items()}
+
+
+def runs(path: str) -> bool:
+    """Whether a call hands the process over to a server, a bot or an event loop."""
+    return path.rsplit(".", 1)[-1] in RUNNERS or path in {
+        "app.run",
+        "bot.run",
+        "client.run",
+        "uvicorn.run",
+        "reactor.run",
+    }
+
+
+def applies(file: Summary) -> bool:
+    """Whether a file makes an application, rather than parts for those of others."""
+    if file.path.endswith(("manage.py", "wsgi.py", "asgi.py", "urls.py")):
+        return True
+    if any(each.module.split(".")[0] in TALKS for each in file.scopes[""].imports):
+        return True
+    return any(
+        runs(call.path) or call.path.rsplit(".", 1)[-1] in APPLICATIONS
+        for scope in file.scopes.values()
+        for call in scope.calls
+    )
 
 
 def started(files: dict[str, Summary], entries: dict[At, Entry], graph: Graph) -> set[At]:

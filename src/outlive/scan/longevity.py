@@ -18,7 +18,7 @@ _SETUP = frozenset({"__init__", "__post_init__", "setup", "setup_hook", "start",
                     "configure", "build", "__aenter__", "__enter__", "__new__", "open", "on_startup", "_setup", "_init", "main", "boot", "create"})  # fmt: skip
 SERVER_WORDS = frozenset({"server", "broker", "daemon"})
 STORAGE_WORDS = frozenset({"repository", "store", "storage", "backend", "db", "database", "repo", "memory"})
-HOLDER_WORDS = frozenset({"controller", "manager", "service", "tracker", "state", "machine", "ledger", "inventory", "catalog", "directory", "hub",
+HOLDER_WORDS = frozenset({"controller", "service", "tracker", "machine", "ledger", "inventory", "catalog", "directory", "hub",
                           "history", "scheduler", "bank", "simulator", "emulator", "mailbox", "inbox", "values", "archive", "journal"})  # fmt: skip
 NAMED = "its class is named as something that lives long"
 PUTS_AND_GETS = "its methods put records in and give them out"
@@ -185,7 +185,9 @@ class Longevity:
             return "all objects share one dict (Borg)"
         found = set(words(scope.name))
         made = self.graph.made.get(owner)
-        if not made and (found & SERVER_WORDS or {"memory"} < found & STORAGE_WORDS):
+        if (found & SERVER_WORDS and not self._while_serving(owner)) or (
+            not made and {"memory"} < found & STORAGE_WORDS
+        ):
             return NAMED
         if self.named(owner):
             return "" if self._while_serving(owner) else PUTS_AND_GETS

@@ -153,6 +153,8 @@ class Resolver:
         return self._follow(refs, steps)
 
     def _state(self, at: At, text: str) -> Refs | None:
+        if ".state." not in text and ".ctx." not in text and "['" not in text:
+            return None
         for pattern, owner in ((APP_STATE, "app.state"), (APP_ITEM, "app[]"), (BOT_DATA, "app[]")):
             found = pattern.match(text)
             if found:
@@ -246,33 +248,50 @@ class Resolver:
                 return refs
         return (Ref("mod", (child,)),) if child is not None else ()
 
-    def attribute(self, owner: At, name: str, depth: int = 0) -> Refs:
+    def attribute(self, owner: At, name: str) -> Refs:
         """What `instance.name` (or `Class.name`) means, base classes included."""
-        if owner not in self._known() or depth > 8:
+        key = (owner[0], owner[1], f".{name}")
+        found = self._names.get(key)
+        if found is None:
+            if key in self._busy or len(self._busy) > DEEPEST:
+                return ()
+            self._busy.add(key)
+            try:
+                found = self._attribute(owner, name)
+            finally:
+                self._busy.discard(key)
+            self._names[key] = found
+        return found
+
+    def _attribute(self, owner: At, name: str) -> Refs:
+        if owner[0] not in self.files or owner[1] not in self.files[owner[0]].scopes:
             return ()
+        found = self._own_attribute(owner, name)
+        if not found and name == "server":
+            found = self._servers(owner)
+        for base in self.bases(owner)[0] if not found else ():
+            found = self._own_attribute(base, name)
+            if found:
+                break
+        return found
+
+    def _own_attribute(self, owner: At, name: str) -> Refs:
         key = (owner[0], owner[1], name)
         if key in self.slots:
             return (Ref("slot", key),)
         inner = f"{owner[1]}.{name}"
-        scopes = self.files[owner[0]].scopes
-        if inner in scopes:
-            scope = scopes[inner]
+        scope = self.files[owner[0]].scopes.get(inner)
+        if scope is not None:
             if any(each.path.endswith(("property", "getter")) for each in scope.decorators):
                 return self.called(Ref("func", (owner[0], inner)))
             return (Ref("class" if scope.kind == "class" else "func", (owner[0], inner)),)
         found: list[Ref] = []
-        for qual, bind in self.attributes.get(owner, {}).get(name, ())[:4]:
-            found.extend(self.bound((owner[0], qual), bind))
+        if owner in self.attributes:
+            for qual, bind in self.attributes[owner].get(name, ())[:4]:
+                found.extend(self.bound((owner[0], qual), bind))
         if not found:
             for bind in self._bound(owner).get(name, ()):
                 found.extend(self.bound(owner, bind))
-        if not found and name == "server":
-            found.extend(self._servers(owner))
-        if not found:
-            for base in self.bases(owner)[0]:
-                refs = self.attribute(base, name, depth + 1)
-                if refs:
-                    return refs
         return _few(found)
 
     def _servers(self, owner: At) -> Refs:
@@ -286,9 +305,6 @@ class Resolver:
             if scope.kind == "class" and any(each.endswith("Server") for each in self.bases((path, qual))[1])
         ]
         return _few(found)
-
-    def _known(self) -> _Places:
-        return _Places(self.files)
 
     def called(self, ref: Ref) -> Refs:
         """What calling something gives."""
@@ -518,14 +534,6 @@ class Resolver:
         if found is None:
             found = self._stars[at] = [each for each in self.scope(at).imports if each.local == "*"]
         return found
-
-
-class _Places:
-    def __init__(self, files: dict[str, Summary]) -> None:
-        self.files = files
-
-    def __contains__(self, at: At) -> bool:
-        return at[0] in self.files and at[1] in self.files[at[0]].scopes
 
 
 def _place(qual: str) -> At:

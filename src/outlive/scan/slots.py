@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Key = tuple[str, str, str]
 At = tuple[str, str]
 SHELVES = frozenset(
-    {"shelve.open", "dbm.open", "dbm.gnu.open", "dbm.ndbm.open", "dbm.dumb.open", "sqlitedict.SqliteDict"}
+    {"shelve.open", "shelve.DbfilenameShelf", "shelve.BsdDbShelf", "dbm.open", "dbm.gnu.open", "dbm.ndbm.open", "dbm.dumb.open", "sqlitedict.SqliteDict"}
 )
 LOADERS = frozenset(
     {
