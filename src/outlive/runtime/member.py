@@ -128,7 +128,7 @@ def report(service: Service) -> dict[str, Any]:
         "query_p95_ms": p95(service.query_ms),
         "request_p95_ms": p95(service.request_ms),
         "open_units": [unit.label for unit in service.units.unsettled() if _old(unit, service)],
-        "commit_p95_ms": p95([s * 1000 for s in service.committer.figures.commit_s]),
+        "commit_p95_ms": p95([s * 1000 for s in list(service.committer.figures.commit_s)]),
         "figures": _figures(service),
         "refill_ms": dict(service.watcher.refill_ms) if service.watcher is not None else {},
         "scrub_age_s": service.watcher.scrub_age_s() if service.watcher is not None else None,

@@ -166,7 +166,7 @@ class GroupReads:
         batch: list[tuple[str, asyncio.Future[Rows]]] = []
         try:
             async with self._line.asession() as conn:
-                while lane.waiting:
+                while await _wanted(lane):
                     batch, lane.waiting = lane.waiting[:MOST], lane.waiting[MOST:]
                     literals = [literal for literal, _ in batch]
                     cursor = await conn.execute(self._statement(compiler), [literals])
@@ -185,9 +185,23 @@ class GroupReads:
                 lane.task = asyncio.get_running_loop().create_task(self._serve(compiler, lane))
 
 
+async def _wanted(lane: _Lane) -> bool:
+    """Whether somebody waits. Whoever was just answered may ask again in this turn or the next one."""
+    for _ in range(2):
+        if not lane.waiting:
+            await asyncio.sleep(0)
+    return bool(lane.waiting)
+
+
 def _by_literal(compiler: Compiler, rows: Sequence[Row]) -> dict[str, Row]:
     source = compiler.source
-    return {source.key_literal(source.read_key(row[0])): row for row in rows}
+    found: dict[str, Row] = {}
+    for row in rows:
+        value = row[0]
+        if type(value) is not str:  # text stands for itself
+            value = str(value) if type(value) is int else source.key_literal(source.read_key(value))
+        found[value] = row
+    return found
 
 
 def _fail(futures: list[asyncio.Future[Rows]], error: BaseException) -> None:

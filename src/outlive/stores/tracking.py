@@ -66,6 +66,8 @@ instances: dict[int, Places] = {}
 
 def merged(old: Places, new: Places) -> Places:
     """Both, each place once."""
+    if not old:
+        return new
     return old + tuple(place for place in new if not any(place.same(known) for known in old))
 
 
@@ -401,7 +403,8 @@ def _track(original: Any, kind: Any, places: Places) -> Any:
     aliases.add(original, tracked)  # before descending: a structure may contain itself
     if kind is TrackedDict:
         for key, value in original.items():
-            dict.__setitem__(tracked, key, adopt(value, inner(tracked, key)))
+            adopted = value if type(value) in _ATOMS else adopt(value, inner(tracked, key))
+            dict.__setitem__(tracked, key, adopted)
     elif kind is TrackedList:
         list.extend(tracked, [adopt(item, places) for item in original])
     else:
@@ -436,6 +439,8 @@ def _adopt_instance(value: Any, places: Places) -> None:
         return
     instances[id(value)] = both
     for name, part in _classes[type(value)](value):
+        if type(part) in _ATOMS:
+            continue
         inside = tuple(Place(p.store, p.key, name) if p.field is None else p for p in both)
         adopted = adopt(part, inside)
         if adopted is not part:
@@ -461,7 +466,8 @@ def release(value: Any, store: Owner, key: Key) -> None:
         else:
             del instances[id(value)]
         for _, part in _classes[kind](value):
-            release(part, store, key)
+            if type(part) not in _ATOMS:
+                release(part, store, key)
     elif kind in (tuple, frozenset):
         for part in value:
             release(part, store, key)
