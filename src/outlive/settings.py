@@ -65,6 +65,7 @@ class Settings:
     max_image_bytes: int | None = None
     prefer: str | None = None
     journal_may_be_lost: bool = False
+    keep_days: float = 90.0
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -101,6 +102,7 @@ class Settings:
             max_image_bytes=_read(given, "OUTLIVE_MAX_IMAGE_BYTES", _bytes, None),
             prefer=_read(given, "OUTLIVE_PREFER", _side, None),
             journal_may_be_lost=_read(given, MAY_BE_LOST_VARIABLE, _boolean, False),
+            keep_days=_read(given, "OUTLIVE_KEEP_DAYS", _days, 90.0),
         )
 
     @property
@@ -203,6 +205,13 @@ def _seconds(text: str) -> float:
     if not math.isfinite(value) or value <= 0:
         raise ValueError("is no positive number of seconds")
     return value
+
+
+def _days(text: str) -> float:
+    try:
+        return _seconds(text)
+    except ValueError as wrong:
+        raise ValueError(str(wrong).replace("seconds", "days")) from None
 
 
 def _share(text: str) -> float:

@@ -21,7 +21,7 @@ from outlive.phases import flags
 from outlive.postgres.drive import Ask, Step, drive
 from outlive.postgres.upsert import Statements
 from outlive.records import canonical, key_name
-from outlive.runtime import answers, member, scrub, splitting, switching
+from outlive.runtime import answers, member, scrub, splitting, switching, upkeep
 from outlive.runtime.revive import Reviver
 from outlive.stores.json_file import JsonFileStore
 from outlive.stores.mapping import MappingStore
@@ -70,6 +70,7 @@ class Watcher:
         self._reported = 0.0
         self._scrubbed = time.monotonic()
         self._armed = 0.0
+        self._tidy_at = 0.0
         self._ack: Future[Any] | None = None
 
     def start(self) -> None:
@@ -358,6 +359,8 @@ class Watcher:
         self._shadow()
         if time.monotonic() - self._reported >= REPORT_S:
             self.report()
+        if time.monotonic() >= self._tidy_at:
+            self._tidy()
 
     def beat(self) -> None:
         """Heartbeat if one is due; for whatever keeps a tick from its end."""
@@ -369,6 +372,11 @@ class Watcher:
         if self._stop.is_set():
             raise PhaseRefused(store=self.service.service, reason="this process is ending")
         self.beat()
+
+    def _tidy(self) -> None:
+        assert self.conn is not None
+        more = upkeep.tidy(self.conn, self.service.service, self.service.settings.keep_days)
+        self._tidy_at = time.monotonic() + (0 if more else upkeep.EVERY_S)
 
     def report(self) -> None:
         """Heartbeat now."""
