@@ -19,7 +19,7 @@ COMMON = frozenset(
         "setdefault", "startswith", "endswith", "discard", "match", "search", "group", "json", "text", "dict", "isoformat",
     }
 )  # fmt: skip
-_GIVEN = frozenset({"slot", "copy", "inst", "func", "class"})
+_GIVEN = frozenset({"slot", "copy", "inst", "func"})
 SHORTEST_NAME = 5
 
 
@@ -34,16 +34,21 @@ class Graph:
 def build(files: dict[str, Summary], resolver: Resolver) -> Graph:
     """The graph of calls; on the way parameters learn what they are given (two rounds, for helpers of helpers)."""
     calls = [((path, qual), scope) for path, file in files.items() for qual, scope in file.scopes.items()]
-    for _ in range(2):
-        before = sum(map(len, resolver.given.values()))
-        for at, scope in calls:
-            for call in scope.calls:
-                if call.args or call.kwargs:
-                    _give(resolver, at, call)
+    for at, scope in calls:
+        _give_all(resolver, at, scope)
+    if resolver.given:
         resolver.forget()
-        if sum(map(len, resolver.given.values())) == before:
-            break
+        receivers = {(path, qual) for path, qual, _ in resolver.given}
+        for at in sorted(receivers):
+            _give_all(resolver, at, resolver.scope(at))
+        resolver.forget()
     return _Builder(files, resolver).run(calls)
+
+
+def _give_all(resolver: Resolver, at: At, scope: Scope) -> None:
+    for call in scope.calls:
+        if call.args or call.kwargs:
+            _give(resolver, at, call)
 
 
 def _give(resolver: Resolver, at: At, call: Call) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 
 from outlive.scan.resolve import At, Ref, Resolver
 from outlive.scan.slots import Key, Slot
 from outlive.scan.summary import OTHER, Bind, Call, Op, Scope, Summary, Val
 
 MOST_RECORDS = 3
+ROUNDS = 3
+_HELD = frozenset({"slot", "copy", "items"})
+_TOKEN = re.compile(r"\w+")
 MUTATORS = frozenset(
     {
         "append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "add", "discard", "update", "setdefault",
@@ -73,12 +78,64 @@ class Use:
 def collect(files: dict[str, Summary], resolver: Resolver) -> dict[Key, list[Use]]:
     """All uses of all slots, in order of file and line."""
     collector = _Collector(resolver)
+    names = _names(files, resolver)
+    given = {(path, qual) for (path, qual, _), refs in resolver.given.items() if any(ref.kind in _HELD for ref in refs)}
     for path, file in files.items():
         for qual, scope in file.scopes.items():
-            collector.scope((path, qual), scope)
+            if (path, qual) in given or resolver.own or _mentions(scope, names):
+                collector.scope((path, qual), scope)
     for uses in collector.uses.values():
         uses.sort(key=lambda each: (each.at[0], each.line))
     return collector.uses
+
+
+def _names(files: dict[str, Summary], resolver: Resolver) -> set[str]:
+    """Names under which a slot may be met: its own, and those of functions, attributes and imports that lead to one."""
+    names = {slot.name.lstrip(".") for slot in resolver.slots.values()} | {
+        slot.key[1] for slot in resolver.slots.values()
+    }
+    names.add("__dict__")
+    names |= {name for (_, _, name), refs in resolver.given.items() if any(ref.kind in _HELD for ref in refs)}
+    for _ in range(ROUNDS):
+        before = len(names)
+        for file in files.values():
+            for scope in file.scopes.values():
+                if any(_tokens(value) & names for value, _ in scope.returns):
+                    names.add(scope.name)
+                names.update(each.local for each in scope.imports if each.attribute in names)
+                for bind in scope.binds:
+                    if _tokens(bind.value) & names:
+                        names.add(bind.target.rsplit(".", 1)[-1])
+        if len(names) == before:
+            break
+    return names
+
+
+def _tokens(value: Val) -> set[str] | frozenset[str]:
+    if value[0] in {"p", "c", "d", "e"}:
+        return _words(value[1])
+    if value[0] == "u":
+        return {token for each in value[1] for token in _tokens(each)}
+    return set()
+
+
+@lru_cache(maxsize=200_000)
+def _words(path: str) -> frozenset[str]:
+    return frozenset(_TOKEN.findall(path))
+
+
+def _mentions(scope: Scope, names: set[str]) -> bool:
+    """Whether anything in a scope can lead to a slot: a name, an annotation's dependency, a parameter's default."""
+    if any(
+        "Depends" in each.annotation or (each.default is not None and each.default[0] == "c") for each in scope.params
+    ):
+        return True
+    return (
+        any(not names.isdisjoint(_words(op.path)) for op in scope.ops)
+        or any(not names.isdisjoint(_words(call.path)) for call in scope.calls)
+        or any(not names.isdisjoint(_words(bind.target)) for bind in scope.binds)
+        or any(_tokens(value) & names for value, _ in scope.returns)
+    )
 
 
 def put_in(files: dict[str, Summary], resolver: Resolver, slots: dict[Key, Slot]) -> None:
