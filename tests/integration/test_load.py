@@ -26,6 +26,7 @@ import outlive
 from outlive.cli.app import run
 from outlive.errors import FileMalformed, PhaseRefused, Unholdable
 from outlive.postgres.connect import Database
+from outlive.postgres.options import TableOptions
 from outlive.postgres.tables import StoreTable
 from outlive.records import RecordType, canonical_text, key_text
 from outlive.transfer import fill, sources
@@ -364,6 +365,36 @@ def test_an_empty_table_of_the_service_is_filled_straight(db: Database, tmp_path
     path.write_bytes(lines([{"task_id": str(n % 5), "n": n} for n in range(8)]))
     found = put(db, target(), path, chunk_rows=4)
     assert (found.counts.landed, [bad.line for bad in found.bad]) == (5, [6, 7, 8])
+
+
+def test_what_postgresql_refuses_is_rejected_one_by_one(
+    db: Database, conn: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    """Of rows that break a constraint each is named with the reason and kept whole, and all others land."""
+    path = tmp_path / "x.jsonl"
+    into = target(Row)
+    path.write_bytes(b"")
+    put(db, into, path)
+    conn.execute("ALTER TABLE farm.tasks ADD CONSTRAINT small CHECK (n < 50)")
+    path.write_bytes(lines([{"task_id": f"t{n}", "n": n} for n in range(53)]))
+    for landed in (50, 0):
+        found = put(db, into, path)
+        assert (found.counts.landed, found.counts.rejected) == (landed, 3)
+        assert [(bad.line, bad.path) for bad in found.bad] == [(51, "small"), (52, "small"), (53, "small")]
+        assert json.loads(found.bad[0].text) == {"task_id": "t50", "n": 50}
+        assert "[23514]" in found.bad[0].reason
+
+
+def test_declared_indexes_are_made_behind_the_rows(db: Database, conn: psycopg.Connection[Any], tmp_path: Path) -> None:
+    """In a table that a load makes, declared indexes stand once the rows are in; a unique one rejects from then on."""
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(lines([{"task_id": f"t{n}", "n": n % 3} for n in range(5)]))
+    for name, options, landed in (("plain", TableOptions.of(["n"]), 5), ("single", TableOptions.of((), ["n"]), 3)):
+        table = StoreTable.derive("farm", name, RecordType.of(Row), "task_id", options)
+        found = put(db, Target("farm", name, table, "task_id"), path)
+        assert (found.counts.landed, found.counts.rejected) == (landed, 5 - landed)
+        indexes = conn.execute("SELECT count(*) FROM pg_indexes WHERE tablename = %s", (name,)).fetchone()
+        assert indexes == (4,)
 
 
 def test_sequences_and_counters_go_beyond_the_largest(

@@ -74,7 +74,9 @@ def declared(service: Service, name: str) -> Target:
 
 def _table(service: Service, store: Store) -> StoreTable:
     given = (service.service, store.name, store.record_type, store.key_field)
-    return StoreTable.derive(*given) if store.model is None else StoreTable.from_model(*given, store.model)
+    if store.model is None:
+        return StoreTable.derive(*given, store.options)
+    return StoreTable.from_model(*given, store.model, store.options)
 
 
 def deduced(service: str, store: str, kinds: deduce.Kinds, key: str | None) -> Target:

@@ -14,8 +14,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.schema import AddConstraint, CreateIndex
+from sqlalchemy.schema import AddConstraint
 
+from outlive.postgres.indexes import index_statements
 from outlive.postgres.tables import POSITION, VERSION, Row, StoreTable
 
 _DIALECT = PGDialect_psycopg(paramstyle="named")  # type: ignore[no-untyped-call]
@@ -105,6 +106,11 @@ class Bulk:
         query = sql.SQL("SELECT 1 FROM {} LIMIT 1").format(self._parts["table"])
         return self.conn.execute(query).fetchone() is None
 
+    def secured(self) -> bool:
+        """Whether row-level security holds for this role."""
+        place = relation(self.table).as_string(self.conn)
+        return bool(self.conn.execute("SELECT row_security_active(%s::regclass)", (place,)).fetchall()[0][0])
+
     def clear(self) -> None:
         """Takes every row out of a table that an unfinished load has made."""
         self.conn.execute(sql.SQL("TRUNCATE {}").format(self._parts["table"]))
@@ -114,8 +120,8 @@ class Bulk:
         name = str(self.table.table.primary_key.name)
         statement = "ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}"
         self.conn.execute(sql.SQL(statement).format(self._parts["table"], sql.Identifier(name)))
-        for index in self.table.table.indexes:
-            place = sql.Identifier(*filter(None, (self.table.table.schema, str(index.name))))
+        for index, _ in index_statements(self.table):
+            place = sql.Identifier(*filter(None, (self.table.table.schema, index)))
             self.conn.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(place))
 
     def keyed(self) -> bool:
@@ -136,8 +142,8 @@ class Bulk:
         except psycopg.errors.UniqueViolation:
             twice = [(row[0], int(row[1])) for row in self.conn.execute(self._filled(_TWICE)).fetchall()]
             self._run(key)
-        for index in self.table.table.indexes:
-            self._run(CreateIndex(index, if_not_exists=True))
+        for _, statement in index_statements(self.table):
+            self.conn.execute(sql.SQL(statement))
         return twice
 
     def raise_sequences(self) -> list[str]:

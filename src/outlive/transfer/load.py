@@ -22,6 +22,7 @@ from typing import Any
 import psycopg
 
 from outlive.commit import failpoints
+from outlive.commit.verdicts import is_refusal
 from outlive.errors import PhaseRefused, Unholdable
 from outlive.postgres.connect import Database
 from outlive.postgres.derive import check_tables, ensure_derived
@@ -224,12 +225,15 @@ class _Load:
 
     def _prepare(self, joined: Joined, fresh: bool) -> None:
         """A table that this load has made stands without key and indexes until the rows are in."""
-        if fresh and not joined.resumed:
+        secured = self.bulk.secured()  # PostgreSQL copies into no table under row-level security
+        bare = not secured and not any(index.unique for index in self.target.table.options.indexes)
+        if fresh and not joined.resumed and bare:
             with self.conn.transaction():
                 self.bulk.clear()
                 self.bulk.drop_indexes()
         names = (self.target.service, self.target.store)
-        self.direct = not joined.resumed and self.bulk.empty() and not self.conn.execute(_TOMBSTONES, names).fetchall()
+        free = self.bulk.empty() and not self.conn.execute(_TOMBSTONES, names).fetchall()
+        self.direct = free and not joined.resumed and not secured
         self.unkeyed = not self.bulk.keyed() and bool(joined.args.get("fresh"))
         # An equal row keeps its old version, so over rows from before only memory tells that a key stands twice.
         self.watchful = not (self.direct or self.unkeyed)
@@ -277,7 +281,7 @@ class _Load:
         elif not (self.direct and self._straight(reader, batch, counts)):
             self.direct = False
             rows = list(reader.rows(batch))
-            self._settle(joined, reader, self.bulk.upsert(rows))
+            self._settle(joined, reader, self._upserted(reader, batch, rows))
             if self.watchful:
                 reader.seen.update(reader.lines)
         counts.offset, counts.ordinal, counts.line = batch.after
@@ -288,10 +292,31 @@ class _Load:
         try:
             with self.conn.transaction():
                 self.bulk.copy(reader.rows(batch))
-        except psycopg.errors.UniqueViolation:
+        except psycopg.Error as error:
+            if not is_refusal(error):
+                raise
             return False
         counts.landed += len(reader.lines)
         return True
+
+    def _upserted(self, reader: _Reader, batch: Batch, rows: list[Row]) -> set[str]:
+        """Keys of the rows that landed; what PostgreSQL refuses is found by halves and rejected, the rest lands."""
+        try:
+            with self.conn.transaction():
+                return self.bulk.upsert(rows)
+        except psycopg.Error as error:
+            if not is_refusal(error):
+                raise
+            if len(rows) > 1:
+                half = len(rows) // 2
+                return self._upserted(reader, batch, rows[:half]) | self._upserted(reader, batch, rows[half:])
+            literal = str(rows[0][0])
+            ordinal, line = reader.lines.pop(literal)
+            text = next(canonical_text(item.value) for item in batch.items if item.ordinal == ordinal)
+            reason = f"{error.diag.message_primary or type(error).__name__} [{error.sqlstate}]"
+            path = error.diag.column_name or error.diag.constraint_name or ""
+            reader.bad.append(Bad(ordinal, line, literal, path, reason, text[: sources.SHOWN_CHARS]))
+            return set()
 
     def _settle(self, joined: Joined, reader: _Reader, landed: set[str]) -> None:
         """Count what became of each row of a chunk."""
