@@ -256,3 +256,19 @@ def test_the_bar_shows_long_scans_only(monkeypatch: pytest.MonkeyPatch) -> None:
     with scanning.Bar(quick) as bar:
         bar(5, 10)
     assert quick.getvalue() == ""
+
+
+def test_a_comment_beside_a_container_decides(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`# outlive: cache` beside a declaration takes the store out of the check."""
+    text = SERVICE.replace("= {}\nLIMITS", "= {}  # outlive: cache\nLIMITS")
+    (tree / "shop" / "main.py").write_text(text, encoding="utf-8")
+    (found,) = [each for each in scanned(capsys, tree)["findings"] if each["symbol"] == "INVOICES"]
+    assert (found["class"], found["priority"]) == ("cache", "low")
+    assert outlive(capsys, "check", tree)[0] == 0
+
+
+def test_the_hook_runs_the_check() -> None:
+    """The pre-commit hook runs a command that exists, over the whole tree."""
+    text = (Path(__file__).resolve().parents[3] / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
+    assert "entry: outlive check\n" in text
+    assert "pass_filenames: false\n" in text
