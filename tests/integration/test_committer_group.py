@@ -253,6 +253,19 @@ def test_a_number_is_taken_once(bench: Bench) -> None:
     assert bench.stage.sql("SELECT value FROM outlive.counter WHERE store = 'tasks'") == [(3,)]
 
 
+def test_a_change_that_began_at_a_merged_one_keeps_what_was_merged(bench: Bench) -> None:
+    """The row that a merge makes has a version of its own: whoever knows only the merged change's bytes merges too."""
+    bench.land(bench.write(1, version=5))
+    bench.land(bench.write(1, "patch", HIGH, base=5, title="other"))
+    bench.land(bench.write(1, "patch", HIGH + 10, base=5, done=True))
+    assert bench.stage.row(1) == ("other", True, [])
+    later = bench.write(1, "patch", HIGH + 20, base=HIGH + 10, tags=[1])
+    assert later.document is not None
+    later.document["done"] = True
+    bench.land(later)
+    assert bench.stage.row(1) == ("other", True, [1])
+
+
 # -- change by change ----------------------------------------------------------------------------------------------
 
 

@@ -343,6 +343,57 @@ def test_a_row_saved_again_changes_no_other(make: Make, tmp_path: Path, phase: A
         assert [row["id"] for row in items.load()] == [0, 1, 2, 4, 5, 6, 7, 8, 9, 3]
 
 
+@pytest.mark.parametrize("phase", PHASES[:3])
+def test_a_loaded_list_is_saved_over_what_others_did_since(make: Make, tmp_path: Path, phase: Any) -> None:
+    """Only what the caller did to the list counts: others' records stay, their deletes and changes too, mine go over."""
+    service = make()
+    items = outlive.json_file(
+        tmp_path / "items.json", service=service, phase=phase, default=[{"id": n, "n": 0} for n in range(6)]
+    )
+    with service.open():
+        mine = items.load()
+        theirs = items.load()
+        theirs[0]["n"] = theirs[1]["n"] = 1
+        del theirs[2]
+        theirs.append({"id": 7})
+        items.save(theirs)
+        items.repository.patch(5, n=9).result()
+        mine[1]["n"] = 2
+        del mine[3]
+        mine.insert(0, {"id": 8})
+        items.save(mine)
+        wanted = [{"id": 8}, {"id": 0, "n": 1}, {"id": 1, "n": 2}, {"id": 4, "n": 0}, {"id": 5, "n": 9}, {"id": 7}]
+        assert items.load() == wanted
+        del mine[0]
+        items.save(mine)
+        assert items.load() == wanted[1:]
+        items.save([row for row in items.load() if row["id"] != 4])
+        assert [row["id"] for row in items.load()] == [0, 1, 5, 7]
+
+
+def test_two_blocks_at_once_save_their_own_rows(make: Make, tmp_path: Path) -> None:
+    """`with items as rows` in two threads, one inside the other in time, loses neither's row."""
+    service = make()
+    items = outlive.json_file(tmp_path / "items.json", service=service, default=[{"id": 1}])
+    inside, go_on = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with items as rows:
+            rows.append({"id": 2})
+            inside.set()
+            go_on.wait(20)
+
+    with service.open():
+        thread = threading.Thread(target=other)
+        thread.start()
+        inside.wait(20)
+        with items as rows:
+            rows.append({"id": 3})
+            go_on.set()
+            thread.join(20)
+        assert items.load() == [{"id": 1}, {"id": 2}, {"id": 3}]
+
+
 def test_a_retired_file_names_the_repository(make: Make, tmp_path: Path) -> None:
     """In `database` load, save and `with` raise MappingRetired, and the use is noted with its caller."""
     service = make()

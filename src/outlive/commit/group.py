@@ -207,7 +207,7 @@ def _merge(writes: list[Write], outcome: Outcome) -> Step[None]:
 
 def _on_top(write: Write, document: Document, version: int) -> Write:
     write.document = merged = overlaid(document, write)
-    write.version = max(write.version, version + 1)
+    write.version = max(write.version, version) + 1  # its own version stands for its own bytes, to whoever began there
     write.literals = write.store.table.row(write.key, merged, write.version, write.position)
     return write
 
@@ -441,6 +441,8 @@ def _replay_patch(write: Write, stored: Any, puts: list[Write], outcome: Outcome
         reason = f"overwritten by a newer change of {', '.join(sorted(clashing))}"
         old = Unlanded(write.store, write.key, "put", stored.version, stored.position, stored.document, reason)
         outcome.unlanded.append(old)
+    if stored.version >= write.version and overlaid(stored.document, write) == stored.document:
+        return
     puts.append(_on_top(write, stored.document, stored.version))
     outcome.merged.append((write.store, write.key, write.document or {}, write.version))
 

@@ -168,7 +168,10 @@ class Backing:
             self._set(store, key, record, documents)
 
     def _set(self, store: Store, key: Key, record: Any, fields: dict[str, Any]) -> None:
-        if isinstance(store, JsonFileStore) or store.record_type.kind == "dict":
+        if isinstance(store, JsonFileStore):
+            store.image[key] = {**record, **fields}  # lists that were loaded before compare with the old one
+            return
+        if store.record_type.kind == "dict":
             for name, value in fields.items():
                 dict.__setitem__(record, name, value)
         else:

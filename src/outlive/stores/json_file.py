@@ -1,8 +1,10 @@
 """`outlive.json_file`: the records of a JSON file that code loads as a whole and saves as a whole.
 
-`save(rows)` is compared with what is kept, by key, and only what changed joins the unit of work. In `legacy` the file
-is the store's home: a unit is acknowledged when the file is written (one write for all units that wait). From
-`dual_write` on PostgreSQL is, and the file is written behind.
+`save(rows)` is compared with what is kept, by key, and only what changed joins the unit of work. A list that `load`
+gave remembers what it was: what others wrote since stays, unless the caller changed the same record.
+
+In `legacy` the file is the store's home: a unit is acknowledged when the file is written (one write for all units that
+wait). From `dual_write` on PostgreSQL is, and the file is written behind.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -32,8 +35,17 @@ if TYPE_CHECKING:
     from outlive.stores.repository import Repository
 
 log = logging.getLogger("outlive")
-Rows = list[Any]
 TRIES = 5  # looks at a file that somebody keeps writing; the last one replaces it and compares afterwards
+
+
+class Rows(list[Any]):
+    """A list of records that knows what the store held when it was made."""
+
+    __slots__ = ("base",)
+
+    def __init__(self, rows: Iterable[Any], base: dict[Key, Any] | None = None) -> None:
+        super().__init__(rows)
+        self.base = base
 
 
 class JsonFile:
@@ -41,7 +53,7 @@ class JsonFile:
 
     def __init__(self, store: JsonFileStore) -> None:
         self._store = store
-        self._rows: list[Rows] = []
+        self._rows: ContextVar[tuple[Rows, ...]] = ContextVar("outlive_rows", default=())
 
     @property
     def phase(self) -> Phase:
@@ -65,13 +77,18 @@ class JsonFile:
         return self._store.rows()
 
     def save(self, rows: Iterable[Any]) -> None:
-        """Makes the store hold exactly `rows`, in this order; only what changed is written."""
+        """Makes the store hold `rows`, in this order; only what changed is written.
+
+        Of a list that came from `load` only what the caller did to it counts: records that others added since stay, and
+        those that others deleted or changed are as they left them, unless the caller changed them too. Any other list
+        is the store's whole content.
+        """
         self._usable()
-        self._replace(list(rows))
+        self._replace(rows if isinstance(rows, Rows) else Rows(rows))
 
     def _replace(self, rows: Rows) -> None:
         with self._store.mutation() as unit:
-            self._store.replace(unit, rows)
+            self._store.save(unit, rows)
 
     def _usable(self) -> None:
         self._store.used(caller(3))
@@ -82,11 +99,12 @@ class JsonFile:
     def __enter__(self) -> Rows:
         self._usable()
         rows = self._store.rows()
-        self._rows.append(rows)
+        self._rows.set((*self._rows.get(), rows))
         return rows
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        rows = self._rows.pop()
+        *others, rows = self._rows.get()
+        self._rows.set(tuple(others))
         if error is None:
             self._usable()
             self._replace(rows)
@@ -105,7 +123,7 @@ class JsonFileStore(Store):
     ) -> None:
         super().__init__(host, name, declared, **options)
         self.path = path
-        self.default: Callable[[], Rows] | Rows | None = default
+        self.default: Callable[[], list[Any]] | list[Any] | None = default
         self.format = format
         self.lock = FileLock(path)
         self._writing = threading.RLock()  # file, stamp and what is known to be in the file change together
@@ -158,7 +176,7 @@ class JsonFileStore(Store):
     def rows(self) -> Rows:
         """Copies of all records, in order."""
         with self.units.lock:
-            return [self.copy_of(record) for record in self.image.values()]
+            return Rows((self.copy_of(record) for record in self.image.values()), dict(self.image))
 
     def copy_of(self, record: Any) -> Any:
         """A record equal to this one that shares nothing with it."""
@@ -209,7 +227,38 @@ class JsonFileStore(Store):
         key: Key = value
         return key
 
-    def replace(self, unit: Unit, rows: Rows) -> None:
+    def save(self, unit: Unit, rows: Rows) -> None:
+        """Bring the image to what others did since the rows were loaded, and what the caller did to them."""
+        base = rows.base
+        if base is None:
+            self.replace(unit, list(rows))
+        elif len(base) == len(self.image) and all(self.image.get(key) is base[key] for key in base):
+            self.replace(unit, list(rows))
+            rows.base = dict(self.image)
+        else:
+            keys = self._keys(rows)
+            self.replace(unit, self._merged(keys, rows, base))
+            held = {key: self.image.get(key, ABSENT) for key in keys}
+            rows.base = {
+                key: held[key] if _same(held[key], row) else base[key]
+                for key, row in zip(keys, rows, strict=True)
+                if key in base or held[key] is not ABSENT
+            }
+
+    def _merged(self, keys: list[Key], rows: list[Any], base: dict[Key, Any]) -> list[Any]:
+        found: list[Any] = []
+        known = 0
+        for key, row in zip(keys, rows, strict=True):
+            if key not in base or not _same(base[key], row):
+                found.append(row)
+            elif key in self.image:
+                found.append(self.image[key])
+            known = len(found) if key in self.image else known
+        mine = set(keys)
+        found[known:known] = [each for key, each in self.image.items() if key not in mine and key not in base]
+        return found
+
+    def replace(self, unit: Unit, rows: list[Any]) -> None:
         """Bring the image to `rows`, as changes of `unit`."""
         keys = self._keys(rows)
         if self.strict:
@@ -235,7 +284,7 @@ class JsonFileStore(Store):
             field = self.key_field or ""
             raise Unholdable(store=self.name, key=repr(value), field=field, reason=f"{value!r} is no key")
 
-    def _keys(self, rows: Rows) -> list[Key]:
+    def _keys(self, rows: list[Any]) -> list[Key]:
         """Each row's key. Rows without a usable one keep the key that an equal row has in the image."""
         if not isinstance(rows, list):
             raise FileMalformed(path=str(self.path), reason="a list of records is expected")
@@ -274,7 +323,7 @@ class JsonFileStore(Store):
         self.stamp = stamp
         self.read_once = True
 
-    def fill(self, rows: Rows) -> None:
+    def fill(self, rows: list[Any]) -> None:
         """Make image and kept hold `rows`, as the file's own state: no unit, no change."""
         self.kept.clear()
         self.views.reset()

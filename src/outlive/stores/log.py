@@ -132,6 +132,7 @@ class LogStore(Store):
         del self.by_key[key]
 
     def image_items(self) -> Iterator[tuple[Key, Any]]:
+        self.number()
         return iter(list(zip(self.keys, list.__iter__(self.image), strict=True)))
 
     def image_reset(self, items: Iterable[tuple[Key, Any]]) -> None:
