@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 import outlive
+from outlive.cli.app import run
 from outlive.errors import BadQuery, ForeignTenant, KeyTaken, Unscoped
 from outlive.postgres.address import Address
 from outlive.postgres.tenancy import role_statements
@@ -173,3 +174,33 @@ def test_a_service_works_as_the_applications_role(app: tuple[str, Callable[[], s
         east.put(Note(2, "east")).result()
     with notes._store.host.session() as conn:
         assert conn.execute("SELECT count(*) FROM house.notes").fetchone() == (0,)
+
+
+def test_commands_make_the_role_and_tell_what_binds_it(
+    opened: Open,
+    database_address: Address,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """`migrate --app-role` makes a role that sees nothing by itself; `status` names unscoped mappings, `doctor` a
+    superuser that no policy binds."""
+    notes = opened("dual_write")
+    notes.repository.across_tenants().insert(Note(1, "east")).result()
+    name = f"app_{uuid.uuid4().hex[:8]}"
+    monkeypatch.setenv("DATABASE_URL", database_address.libpq_url())
+    monkeypatch.setenv("OUTLIVE_HOME", str(tmp_path))
+    assert run(["migrate", "--app-role", name]) == 0
+    with psycopg.connect(database_address.conninfo(), autocommit=True) as conn:
+        conn.execute(f'SET ROLE "{name}"')  # type: ignore[arg-type]
+        assert conn.execute("SELECT count(*) FROM house.notes").fetchone() == (0,)
+        conn.execute("SELECT set_config('outlive.tenant', 'east', false)")
+        assert conn.execute("SELECT count(*) FROM house.notes").fetchone() == (1,)
+        conn.execute("RESET ROLE")
+        conn.execute(f'DROP OWNED BY "{name}"')  # type: ignore[arg-type]
+        conn.execute(f'DROP ROLE "{name}"')  # type: ignore[arg-type]
+    capsys.readouterr()
+    assert run(["status"]) == 0
+    assert "unscoped: the mapping of house/notes" in capsys.readouterr().out
+    run(["doctor"])
+    assert "row-level security of 1 tables does not bind this role" in capsys.readouterr().out

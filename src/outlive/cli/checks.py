@@ -109,6 +109,7 @@ def server(session: Session) -> Iterator[Finding]:
     figure = f"fsync {'on' if can.fsync else 'off'}, synchronous_commit {can.synchronous_commit}"
     yield Finding("durability", "ok" if safe else "fail", figure, "" if safe else "set both on: a crash loses commits")
     yield _role(session)
+    yield from _tenants(session)
     yield _pooler(session)
 
 
@@ -194,6 +195,27 @@ def _role(session: Session) -> Finding:
             "role", "warn", "may not create schemas", "GRANT CREATE ON DATABASE … to it, or migrate as owner"
         )
     return Finding("role", "ok", "no superuser, bound by row-level security")
+
+
+_POLICIES = """
+SELECT count(*)::int, coalesce(bool_or(pg_has_role(current_user, c.relowner, 'USAGE')), false)
+FROM pg_policy AS p JOIN pg_class AS c ON c.oid = p.polrelid WHERE p.polname = 'outlive_tenant'
+"""
+
+
+def _tenants(session: Session) -> Iterator[Finding]:
+    """Whether row-level security can prove anything to this role, where tables of several tenants are under it."""
+    row = session.conn.execute(_POLICIES).fetchone()
+    tables, owner = row if row is not None else (0, False)
+    if not tables:
+        return
+    can, hint = session.database.capabilities(), "outlive migrate --app-role ROLE as the owner; serve as that role"
+    if can.is_superuser or can.bypasses_rls:
+        yield Finding("tenants", "fail", f"row-level security of {tables} tables does not bind this role", hint)
+    elif owner:
+        yield Finding("tenants", "warn", "this role owns tables under row-level security and could drop it", hint)
+    else:
+        yield Finding("tenants", "ok", f"row-level security of {tables} tables binds this role")
 
 
 def _pooler(session: Session) -> Finding:

@@ -21,6 +21,10 @@ App = Annotated[
     str | None,
     typer.Option("--app", metavar="MODULE[:NAME]", help="The service's module, for its stores; or OUTLIVE_APP."),
 ]
+AppRole = Annotated[
+    str | None,
+    typer.Option("--app-role", metavar="ROLE", help="Make the application's role, or grant it what is new."),
+]
 KeyField = Annotated[
     str | None, typer.Option("--key", metavar="FIELD", help="The field that holds the key, where nobody declares it.")
 ]

@@ -68,6 +68,7 @@ class Member:
     scrub_age_s: float | None = None
     when_away: str | None = None
     journal_dies: str | None = None
+    unscoped: bool = False
 
     @property
     def lapsed(self) -> bool:

@@ -136,6 +136,7 @@ def _member(row: Row, store: str) -> Member:
         refill_ms=_table(report.get("refill_ms")).get(store),
         mapping_used_at=moment(own.get("mapping_used_at")),
         mapping_call_site=own.get("mapping_call_site"),
+        unscoped=bool(own.get("unscoped")),
         scrub_age_s=report.get("scrub_age_s"),
         when_away=own.get("when_away"),
         journal_dies=report.get("journal_dies"),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from outlive.commit import failpoints
 from outlive.commit.unit import ABSENT, WHOLE, Change, Kept, Unit, tick
 from outlive.commit.units import Units
-from outlive.errors import KeyTaken, Unholdable
+from outlive.errors import BadSetting, KeyTaken, Unholdable
 from outlive.postgres.options import TableOptions
 from outlive.records import MISSING, RecordType, canonical, key_name, parse
 from outlive.records.versions import VersionClock
@@ -101,6 +101,7 @@ class Store(ABC):
         self.options = TableOptions.of(indexes, unique, tenant, place)
         self.tenant = tenant
         self.repository_class = repository
+        self._check_fields()
         self.declared_away = when_away
         self.journal_may_be_lost = journal_may_be_lost
         self.default_phase: Phase = default_phase
@@ -128,6 +129,17 @@ class Store(ABC):
             "shadowed": 0,
             "shadow_differences": 0,
         }
+
+    def _check_fields(self) -> None:
+        """Raises BadSetting where tenant= or place= name what the record type does not have."""
+        fields, options = self.record_type.fields, self.options
+        for option, name in [("tenant", options.tenant), *(("place", each) for each in options.place or ())]:
+            if name is not None and fields and name not in fields:
+                reason = f"no such field; there are {', '.join(fields)}"
+                raise BadSetting(name=f"{self.name}: {option}", value=name, reason=reason)
+        if options.place is not None and "place" in fields:
+            reason = "the record type has a field called place, which queries would mean"
+            raise BadSetting(name=f"{self.name}: place", value=str(options.place), reason=reason)
 
     # -- the image ---------------------------------------------------------------------------------------------
 

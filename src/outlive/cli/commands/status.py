@@ -40,6 +40,7 @@ def command(store: AnyStore = None, json: AsJson = False) -> None:
         print("no store yet; start a service that declares one")
     else:
         output.table(COLUMNS, [_row(figures) for figures in found])
+        _unscoped(found)
         if store:
             _details(found[0])
 
@@ -99,6 +100,13 @@ def _next(figures: Figures) -> str:
         return "-"
     shut = closed(next_gates(figures))
     return f"{wanted}: " + (f"closed: {', '.join(gate.name for gate in shut)}" if shut else "gates open")
+
+
+def _unscoped(found: list[Figures]) -> None:
+    """Names the mappings of stores with a tenant: a dict shows whoever holds it the records of all."""
+    names = [f"{each.service}/{each.store}" for each in found if any(member.unscoped for member in each.live)]
+    if names:
+        print(f"\nunscoped: the mapping of {', '.join(names)} shows every tenant's records; the repository does not")
 
 
 def _details(figures: Figures) -> None:
