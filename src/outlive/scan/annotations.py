@@ -6,12 +6,32 @@ import re
 from functools import lru_cache
 
 KINDS = {
-    "dict": "dict", "Dict": "dict", "MutableMapping": "dict", "Mapping": "dict", "list": "list", "List": "list",
-    "MutableSequence": "list", "Sequence": "list", "set": "set", "Set": "set", "MutableSet": "set",
-    "DefaultDict": "defaultdict", "defaultdict": "defaultdict", "OrderedDict": "OrderedDict", "Counter": "Counter",
-    "Deque": "deque", "deque": "deque", "ChainMap": "ChainMap", "array": "array", "ContextVar": "ContextVar",
-    "WeakValueDictionary": "WeakValueDictionary", "WeakKeyDictionary": "WeakKeyDictionary", "WeakSet": "WeakSet", "UserDict": "dict", "UserList": "list",
-}  # fmt: skip
+    "dict": "dict",
+    "Dict": "dict",
+    "MutableMapping": "dict",
+    "Mapping": "dict",
+    "list": "list",
+    "List": "list",
+    "MutableSequence": "list",
+    "Sequence": "list",
+    "set": "set",
+    "Set": "set",
+    "MutableSet": "set",
+    "DefaultDict": "defaultdict",
+    "defaultdict": "defaultdict",
+    "OrderedDict": "OrderedDict",
+    "Counter": "Counter",
+    "Deque": "deque",
+    "deque": "deque",
+    "ChainMap": "ChainMap",
+    "array": "array",
+    "ContextVar": "ContextVar",
+    "WeakValueDictionary": "WeakValueDictionary",
+    "WeakKeyDictionary": "WeakKeyDictionary",
+    "WeakSet": "WeakSet",
+    "UserDict": "dict",
+    "UserList": "list",
+}
 _WRAPPERS = frozenset({"Optional", "Final", "ClassVar", "Annotated", "Required", "NotRequired", "ReadOnly", "InitVar"})
 _ARGUMENT = frozenset(
     {"Awaitable", "Coroutine", "AsyncGenerator", "Generator", "AsyncIterator", "Iterator", "type", "Type"}

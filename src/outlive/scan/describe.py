@@ -8,28 +8,44 @@ from collections.abc import Iterable
 from outlive.scan.annotations import key_of, split
 from outlive.scan.catalogue import Entry, FieldInfo, Finding, Site
 from outlive.scan.catalogue import Use as FieldUse
-from outlive.scan.classify import Verdict, World, counter_used, file_sites
+from outlive.scan.classify import file_sites
 from outlive.scan.entries import serving
 from outlive.scan.fields import describe as record_of
 from outlive.scan.fields import guess
+from outlive.scan.likeness import Verdict, World, counter_used
 from outlive.scan.resolve import At
 from outlive.scan.slots import Slot
 from outlive.scan.uses import REMOVES, Use
-from outlive.scan.words import words
+from outlive.scan.words import word_set, words
 
-TENANTS = ("tenant_id", "tenant", "organization_id", "organisation_id", "org_id", "workspace_id", "company_id", "account_id", "guild_id",
-           "customer_id", "server_id", "team_id", "site_id", "shop_id")  # fmt: skip
-MONEY = frozenset({"price", "amount", "cost", "total", "subtotal", "balance", "fee", "salary", "budget", "revenue", "tax", "discount", "wage",
-                   "payment", "credit", "debit", "refund", "deposit", "cents", "usd", "eur", "money", "income", "expense", "paid", "currency",
-                   "coins", "wallet", "bank", "cash"})  # fmt: skip
-PERSONAL = frozenset({"email", "mail", "phone", "mobile", "address", "birth", "birthday", "birthdate", "dob", "ssn", "passport", "password",
-                      "firstname", "lastname", "surname", "fullname", "username", "gender", "iban", "ip", "contact", "nickname", "avatar",
-                      "farmer", "patient", "owner", "telephone", "age"})  # fmt: skip
+TENANTS = (
+    "tenant_id",
+    "tenant",
+    "organization_id",
+    "organisation_id",
+    "org_id",
+    "workspace_id",
+    "company_id",
+    "account_id",
+    "guild_id",
+    "customer_id",
+    "server_id",
+    "team_id",
+    "site_id",
+    "shop_id",
+)
+MONEY = word_set("""
+    price amount cost total subtotal balance fee salary budget revenue tax discount wage payment credit debit refund
+    deposit cents usd eur money income expense paid currency coins wallet bank cash""")
+PERSONAL = word_set("""
+    email mail phone mobile address birth birthday birthdate dob ssn passport password firstname lastname surname
+    fullname username gender iban ip contact nickname avatar farmer patient owner telephone age""")
 PERSONAL_NAMES = re.compile(
     r"^(full|first|last|user|display|customer|contact|farmer|patient|author|sender|owner)_?name$"
 )
-PLACES = frozenset({"lat", "lon", "lng", "latitude", "longitude", "location", "geometry", "coordinates", "coords", "geo", "polygon", "gps",
-                    "geojson", "centroid", "bbox", "position", "governorate"})  # fmt: skip
+PLACES = word_set("""
+    lat lon lng latitude longitude location geometry coordinates coords geo polygon gps geojson centroid bbox
+    position governorate""")
 TIMES = re.compile(r"(_at|_time|_date|_on|timestamp|^ts|^time|^date|^created|^updated|deadline|expires|expiry)$")
 NUMBERS = re.compile(r"\b(int|float|Decimal|str|)\b")
 
@@ -60,8 +76,7 @@ def finding(world: World, slot: Slot, verdict: Verdict) -> Finding:
         sorts=_sorts(world, uses),
         bounded=_bounded(world, slot, uses),
         in_place=any(use.depth and use.how in _CHANGES for use in writes),
-        rebound=any(use.how == "rebind" and use in later for use in writes)
-        and slot.rule != "instance-container"
+        rebound=(any(use.how == "rebind" and use in later for use in writes) and slot.rule != "instance-container")
         or any(use.how == "rebind" and not use.at[1].endswith(("__init__", "__post_init__")) for use in later),
         iterated_while_mutated=any(use.looping and use.depth == 0 for use in writes),
         counter=counter_used(world, slot, later),
@@ -73,8 +88,28 @@ def finding(world: World, slot: Slot, verdict: Verdict) -> Finding:
     )
 
 
-_CHANGES = frozenset({"set item", "change record", "augment item", "append", "augment", "update", "add", "remove", "delete item", "extend",
-                      "set attribute", "pop", "insert", "clear", "discard", "setdefault", "appendleft", "replace all"})  # fmt: skip
+_CHANGES = frozenset(
+    {
+        "set item",
+        "change record",
+        "augment item",
+        "append",
+        "augment",
+        "update",
+        "add",
+        "remove",
+        "delete item",
+        "extend",
+        "set attribute",
+        "pop",
+        "insert",
+        "clear",
+        "discard",
+        "setdefault",
+        "appendleft",
+        "replace all",
+    }
+)
 
 
 def _money(field: FieldInfo) -> bool:

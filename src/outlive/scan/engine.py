@@ -17,12 +17,13 @@ from outlive.scan import config as settings
 from outlive.scan import entries as doors
 from outlive.scan import graph as calls
 from outlive.scan.catalogue import CLASSES, Catalogue, Finding, Skipped
-from outlive.scan.classify import Verdict, World, judge
+from outlive.scan.classify import judge
 from outlive.scan.describe import finding
 from outlive.scan.discover import files as discover
 from outlive.scan.discover import source
 from outlive.scan.duplicates import merged
 from outlive.scan.extract import summarise
+from outlive.scan.likeness import Verdict, World
 from outlive.scan.longevity import Longevity
 from outlive.scan.mirrors import mirrors
 from outlive.scan.resolve import Resolver

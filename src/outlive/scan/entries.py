@@ -11,181 +11,32 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from outlive.scan.catalogue import Entry
+from outlive.scan.door_tables import (
+    APPLICATIONS,
+    BOT,
+    CALLBACK_ATTRIBUTES,
+    CLASS_METHODS,
+    CLICK,
+    CONSTRUCTORS,
+    CONVENTION,
+    DISCORD,
+    HTTP,
+    MESSAGE,
+    ON_INSTANCE_ONLY,
+    REGISTER,
+    RUNNERS,
+    SCHEDULE,
+    STARTUP,
+    TALKS,
+    TASK,
+    VERBS,
+)
 from outlive.scan.graph import Graph
 from outlive.scan.resolve import At, Resolver
 from outlive.scan.summary import Call, Decorator, Scope, Summary, Val
 
 MOST_ENTRIES = 8
 OUTSIDE = frozenset({"http", "bot", "message", "websocket"})
-HTTP = frozenset(
-    {
-        "get", "post", "put", "patch", "delete", "head", "options", "route", "api_route", "websocket", "websocket_route",
-        "api_view", "action", "view", "view_config", "expose", "handler", "endpoint", "errorhandler", "before_request",
-        "after_request", "teardown_request", "middleware", "exception_handler", "http", "before_app_request", "query",
-        "mutation", "field", "require_http_methods", "require_GET", "require_POST", "login_required", "csrf_exempt",
-        "add_route", "rpc", "jsonrpc", "doc", "cbv",
-    }
-)  # fmt: skip
-ON_INSTANCE_ONLY = frozenset(
-    {"get", "post", "put", "patch", "delete", "head", "options", "query", "field", "handler", "view", "doc"}
-)
-BOT = frozenset(
-    {
-        "command", "hybrid_command", "slash_command", "user_command", "message_command", "listener", "event", "group",
-        "message_handler", "callback_query_handler", "inline_handler", "on_message", "on_callback_query", "callback_query",
-        "message", "edited_message", "channel_post", "inline_query", "hybrid_group", "subcommand", "listen", "on_command",
-        "button", "on_edited_message", "chat_member_handler", "channel_post_handler", "my_chat_member", "component_callback",
-        "on_update", "autocomplete", "register_message_handler", "shortcut", "modal", "error_handler", "interaction_handler",
-        "on_inline_query", "context_menu", "poll_answer_handler", "cmd", "on_chat_member_updated", "chosen_inline_handler",
-    }
-)  # fmt: skip
-MESSAGE = frozenset(
-    {
-        "subscribe", "subscriber", "on", "consumer", "consume", "agent", "on_event", "message_callback", "topic_callback",
-        "handle", "receiver", "callback", "rabbit_queue", "stream", "on_connect", "on_disconnect", "tool",
-        "resource", "prompt", "list_tools", "call_tool", "read_resource", "register_function", "feature", "method", "signal",
-        "connect", "incoming", "entrypoint", "service", "kernel_function", "function_tool",
-    }
-)  # fmt: skip
-TASK = frozenset({"task", "shared_task", "job", "actor", "periodic_task", "background_task", "flow", "db_task"})
-SCHEDULE = frozenset(
-    {"scheduled_job", "loop", "repeat_every", "cron", "repeat", "interval", "every", "schedule", "db_periodic_task"}
-)
-STARTUP = frozenset({"startup", "shutdown", "lifespan", "before_serving", "after_serving", "before_first_request", "before_server_start",
-                     "after_server_start", "before_server_stop", "on_startup", "on_shutdown", "cleanup", "worker_init", "listener_startup"})  # fmt: skip
-CLI = frozenset({"argument", "option", "click", "cli"})
-DISCORD = (
-    "discord",
-    "interactions",
-    "hikari",
-    "disnake",
-    "nextcord",
-    "telebot",
-    "telegram",
-    "aiogram",
-    "pyrogram",
-    "telethon",
-    "slack",
-    "twitchio",
-    "irc",
-    "nio",
-    "vk",
-)
-CLICK = ("click", "typer", "flask.cli", "app.cli")
-
-CLASS_METHODS: tuple[tuple[tuple[str, ...], str, str, tuple[str, ...]], ...] = (
-    (("BaseHTTPRequestHandler", "SimpleHTTPRequestHandler", "CGIHTTPRequestHandler"), "http", "http.server", ("do_",)),
-    (("BaseRequestHandler", "StreamRequestHandler", "DatagramRequestHandler"), "message", "socketserver", ("handle",)),
-    (("WebSocketHandler", "WebSocketEndpoint", "WebsocketConsumer", "AsyncWebsocketConsumer", "JsonWebsocketConsumer",
-      "AsyncJsonWebsocketConsumer", "SockJSConnection", "WebSocketServerProtocol", "WebSocketApplication"), "websocket", "websocket",
-     ("on_", "open", "receive", "connect", "disconnect", "websocket_", "onMessage", "onOpen", "onClose")),
-    (("RequestHandler", "View", "APIView", "ViewSet", "ModelViewSet", "GenericViewSet", "HTTPEndpoint", "MethodView", "Resource",
-      "Controller", "GenericAPIView", "ListAPIView", "HTTPMethodView", "TemplateView", "FormView", "FlaskView", "BaseView",
-      "CreateView", "UpdateView", "DeleteView", "ListView", "DetailView", "ReadOnlyModelViewSet", "ListCreateAPIView",
-      "RetrieveUpdateDestroyAPIView", "CreateAPIView", "ViewSetMixin", "Namespace", "PageHandler"), "http", "http",
-     ("get", "post", "put", "patch", "delete", "head", "options", "list", "create", "retrieve", "update", "destroy",
-      "partial_update", "dispatch", "prepare", "on_", "form_valid", "perform_", "get_")),
-    (("Cog", "AutoShardedBot", "Bot", "AutoShardedClient", "GroupCog", "Extension", "Scale"), "bot", "bot",
-     ("on_", "setup_hook")),
-    (("View", "Modal", "Button", "Select", "DynamicItem"), "bot", "discord.ui", ("callback", "on_submit", "on_timeout", "interaction_check")),
-    (("Thread", "Process", "QThread", "Timer"), "thread", "threading", ("run",)),
-    (("Protocol", "DatagramProtocol", "BufferedProtocol", "LineReceiver", "LineOnlyReceiver", "Int32StringReceiver",
-      "NetstringReceiver", "BaseProtocol"), "message", "protocol",
-     ("data_received", "datagram_received", "connection_made", "connection_lost", "lineReceived", "dataReceived", "connectionMade",
-      "connectionLost", "stringReceived", "rawDataReceived")),
-    (("FileSystemEventHandler", "PatternMatchingEventHandler"), "message", "watchdog", ("on_",)),
-    (("StreamListener", "EventHandler", "SingleServerIRCBot", "ClientXMPP"), "bot", "listener", ("on_",)),
-    (("async_chat", "dispatcher"), "message", "asyncore", ("handle_", "found_terminator", "collect_incoming_data")),
-    (("SMTPServer",), "message", "smtpd", ("process_message",)),
-    (("BaseHTTPMiddleware", "MiddlewareMixin", "AbstractMiddleware", "BaseMiddleware"), "http", "middleware",
-     ("dispatch", "process_", "__call__")),
-    (("Cmd",), "cli", "cmd", ("do_",)),
-    (("DataUpdateCoordinator", "Entity", "SensorEntity"), "schedule", "homeassistant", ("_async_update_data", "async_update", "update")),
-    (("Task",), "task", "celery", ("run",)),
-    (("Agent",), "message", "actor", ("on_", "receive")),
-    (("Actor", "ThreadingActor"), "message", "actor", ("",)),
-)  # fmt: skip
-
-RUNNERS = frozenset(
-    {
-        "serve_forever",
-        "run_forever",
-        "run_polling",
-        "start_polling",
-        "infinity_polling",
-        "mainloop",
-        "run_app",
-        "loop_forever",
-    }
-)
-TALKS = frozenset(
-    {
-        "celery", "nats", "paho", "apscheduler", "schedule", "discord", "telegram", "telebot", "aiogram", "pyrogram",
-        "telethon", "rq", "dramatiq", "huey", "pika", "aio_pika", "kafka", "aiokafka", "socketserver", "zmq",
-        "twisted", "grpc", "slack_bolt", "nextcord", "disnake", "pykka", "asyncore", "irc", "nio", "slixmpp",
-    }
-)  # fmt: skip
-APPLICATIONS = frozenset(
-    {
-        "FastAPI", "Flask", "Starlette", "Quart", "Sanic", "Bottle", "Litestar", "Application", "Bot", "AutoShardedBot",
-        "TeleBot", "AsyncTeleBot", "App", "AsyncApp", "Updater", "ApplicationBuilder", "Celery", "SocketIO", "HTTPServer",
-        "ThreadingHTTPServer", "TCPServer", "ThreadingTCPServer", "UDPServer", "start_server", "create_server", "accept",
-        "create_datagram_endpoint", "Dispatcher", "FastMCP", "SimpleXMLRPCServer", "WSGIServer", "make_server", "Falcon",
-        "TelegramClient", "AutoShardedClient", "start_unix_server", "listenTCP", "BlockingScheduler", "AsyncServer", 
-        "Client", "NATS", "KafkaConsumer", "run_pending",
-    }
-)  # fmt: skip
-REGISTER: dict[str, tuple[str, str]] = {
-    "add_handler": ("bot", "telegram"), "add_command": ("bot", "discord"), "add_route": ("http", "http"),
-    "add_url_rule": ("http", "flask"), "add_api_route": ("http", "fastapi"), "add_api_websocket_route": ("websocket", "fastapi"),
-    "add_get": ("http", "aiohttp"), "add_post": ("http", "aiohttp"), "add_put": ("http", "aiohttp"), "add_patch": ("http", "aiohttp"),
-    "add_delete": ("http", "aiohttp"), "add_websocket_route": ("websocket", "starlette"), "add_job": ("schedule", "apscheduler"),
-    "do": ("schedule", "schedule"), "call_later": ("schedule", "asyncio"), "call_soon": ("task", "asyncio"),
-    "run_repeating": ("schedule", "telegram"), "run_daily": ("schedule", "telegram"), "run_once": ("schedule", "telegram"),
-    "create_task": ("task", "asyncio"), "ensure_future": ("task", "asyncio"), "start_soon": ("task", "anyio"),
-    "add_task": ("task", "background"), "start_background_task": ("task", "socketio"), "submit": ("task", "executor"),
-    "run_in_executor": ("task", "executor"), "subscribe": ("message", "subscribe"), "message_callback_add": ("message", "mqtt"),
-    "basic_consume": ("message", "amqp"), "consume": ("message", "amqp"), "add_event_handler": ("bot", "event"),
-    "add_listener": ("bot", "event"), "on": ("message", "event"), "start_server": ("message", "asyncio"),
-    "start_unix_server": ("message", "asyncio"), "serve": ("websocket", "websockets"), "create_server": ("message", "asyncio"),
-    "register_function": ("message", "xmlrpc"), "register_instance": ("message", "xmlrpc"), "start_new_thread": ("thread", "thread"),
-    "map": ("", ""), "bind": ("message", "event"), "observe": ("message", "event"), "connect": ("message", "signal"),
-    "register_message_handler": ("bot", "aiogram"), "register_callback_query_handler": ("bot", "aiogram"),
-    "register_next_step_handler": ("bot", "telebot"), "set_callback": ("message", "callback"), "listen": ("message", "event"),
-    "add_callback": ("message", "callback"), "add_done_callback": ("task", "asyncio"), "after": ("schedule", "tk"),
-    "start_polling": ("bot", "bot"), "register": ("", ""), "add_signal_handler": ("startup", "signal"), "handle": ("message", "event"),
-    "register_listener": ("message", "event"), "async_register": ("message", "homeassistant"), "track_time_interval": ("schedule", "homeassistant"),
-    "async_track_time_interval": ("schedule", "homeassistant"), "spawn": ("thread", "gevent"), "start_soon_threadsafe": ("task", "asyncio"),
-    "run_until_complete": ("cli", "asyncio"), "asyncio.run": ("cli", "asyncio"), "register_blueprint": ("", ""),
-    "add_url": ("http", "http"), "add_middleware": ("http", "middleware"), "add_subscriber": ("message", "event"),
-    "register_handler": ("message", "event"), "add_view": ("http", "http"), "on_message": ("message", "event"),
-    "run_forever": ("", ""), "create_periodic_task": ("schedule", "schedule"), "every": ("schedule", "schedule"),
-}  # fmt: skip
-CONSTRUCTORS: dict[str, tuple[str, str]] = {
-    "Thread": ("thread", "threading"), "Timer": ("schedule", "threading"), "Process": ("thread", "multiprocessing"),
-    "Route": ("http", "starlette"), "WebSocketRoute": ("websocket", "starlette"), "path": ("http", "django"),
-    "re_path": ("http", "django"), "url": ("http", "django"), "CommandHandler": ("bot", "telegram"),
-    "MessageHandler": ("bot", "telegram"), "CallbackQueryHandler": ("bot", "telegram"), "InlineQueryHandler": ("bot", "telegram"),
-    "PrefixHandler": ("bot", "telegram"), "TypeHandler": ("bot", "telegram"), "RegexHandler": ("bot", "telegram"),
-    "ChatMemberHandler": ("bot", "telegram"), "PollAnswerHandler": ("bot", "telegram"), "StringCommandHandler": ("bot", "telegram"),
-    "PeriodicCallback": ("schedule", "tornado"), "WebSocketApp": ("websocket", "websocket"), "DispatcherHandler": ("bot", "pyrogram"),
-    "RepeatedTimer": ("schedule", "threading"), "LoopingCall": ("schedule", "twisted"), "ConversationHandler": ("bot", "telegram"),
-    "FilteredHandler": ("bot", "bot"), "HTTPServer": ("http", "http.server"), "ThreadingHTTPServer": ("http", "http.server"),
-    "BackgroundTask": ("task", "starlette"), "FunctionTool": ("message", "tool"), "HTTPRouteHandler": ("http", "litestar"),
-    "ThreadPoolExecutor": ("", ""), "Greenlet": ("thread", "gevent"), "Rule": ("http", "werkzeug"),
-}  # fmt: skip
-CALLBACK_ATTRIBUTES = (
-    "on_message",
-    "on_connect",
-    "on_disconnect",
-    "on_open",
-    "on_close",
-    "on_error",
-    "on_publish",
-    "callback",
-    "on_data",
-    "on_event",
-)
 
 
 def find(files: dict[str, Summary], resolver: Resolver) -> dict[At, Entry]:
@@ -279,7 +130,7 @@ class _Finder:
         return ""
 
     def _origin(self, at: At, path: str) -> str:
-        root = path.split(".")[0].split("(")[0]
+        root = path.split(".", maxsplit=1)[0].split("(", maxsplit=1)[0]
         refs = self.resolver.resolve(at, path) or self.resolver.name(at, root)
         return next((ref.key[0] for ref in refs if ref.kind == "ext"), "")
 
@@ -308,7 +159,7 @@ class _Finder:
             base or name not in ON_INSTANCE_ONLY or "litestar" in origin or "sanic" in origin or "bottle" in origin
         ):
             return "http"
-        if name in MESSAGE and base and decorator.called or name in {"tool"}:
+        if (name in MESSAGE and base and decorator.called) or name in {"tool"}:
             return "message"
         return (
             "bot"
@@ -327,7 +178,7 @@ class _Finder:
         inside, outside = self.resolver.bases(at)
         names = {each.rsplit(".", 1)[-1].rstrip("()") for each in outside}
         grpc = any(
-            each.endswith(("Servicer", "Base")) and "grpc" in each.lower() or each.endswith("Servicer")
+            (each.endswith(("Servicer", "Base")) and "grpc" in each.lower()) or each.endswith("Servicer")
             for each in names
         )
         for bases, kind, framework, prefixes in CLASS_METHODS:
@@ -342,6 +193,11 @@ class _Finder:
             self._methods(at, kind, framework, prefixes)
         if grpc:
             self._methods(at, "message", "grpc", ("",))
+        for name in CONVENTION:
+            method = (at[0], f"{at[1]}.{name}")
+            if method[1] in self.files[at[0]].scopes and len(self.files[at[0]].scopes[method[1]].params) > 1:
+                line = self.files[at[0]].scopes[method[1]].line
+                self._add(method, Entry("message", "convention", f"{at[1]}.{name}", at[0], line), weak=True)
         for bind in scope.binds:
             if bind.target in {"get", "post"} and bind.value[0] == "p":
                 self._targets(at, bind.value, Entry("http", "http", bind.target.upper(), at[0], bind.line))
@@ -351,12 +207,11 @@ class _Finder:
             if (
                 scope.parent != at[1]
                 or scope.kind != "function"
-                or scope.name.startswith("__")
-                and scope.name != "__call__"
+                or (scope.name.startswith("__") and scope.name != "__call__")
             ):
                 continue
             if any(
-                scope.name == each or (each.endswith("_") or not each) and scope.name.startswith(each)
+                scope.name == each or ((each.endswith("_") or not each) and scope.name.startswith(each))
                 for each in prefixes
             ):
                 title = scope.name.removeprefix("do_")
@@ -374,7 +229,7 @@ class _Finder:
         if name in {"on", "connect", "bind", "handle", "listen", "observe", "register"} and not call.args:
             return
         title = next((f"{each[2]}" for each in call.args if each[0] == "l" and each[1] == "str"), "")
-        label = {"http": f"{name.removeprefix('add_').upper()} {title}" if name in _VERBS else title}.get(kind, title)
+        label = {"http": f"{name.removeprefix('add_').upper()} {title}" if name in VERBS else title}.get(kind, title)
         entry = Entry(kind, framework, label or f"{name} at line {call.line}", at[0], call.line)
         for value in (*call.args, *(each for _, each in call.kwargs)):
             self._targets(at, value, entry)
@@ -409,11 +264,8 @@ class _Finder:
                 )
 
 
-_VERBS = frozenset({"add_get", "add_post", "add_put", "add_patch", "add_delete"})
-
-
 def _framework(origin: str) -> str:
-    return origin.split(".")[0].rstrip("()") or "python"
+    return origin.split(".", maxsplit=1)[0].rstrip("()") or "python"
 
 
 def _text(value: Val) -> str:

@@ -15,21 +15,19 @@ from typing import Any
 from outlive.scan.catalogue import Skipped
 from outlive.scan.summary import OTHER, Bind, Decorator, Import, Op, Param, Scope, Summary, Val
 from outlive.scan.values import Values, path_of
+from outlive.scan.words import word_set
 
 _MARK = re.compile(rb"#\s*outlive:\s*([a-z-]+)")
-_PYTHON_2 = re.compile(rb"^\s*(print\s+[\"'\w]|except\s+\w+\s*,\s*\w+\s*:|raise\s+\w+\s*,)", re.M)
-_RUNNING = re.compile(r"run|stop|alive|active|shutdown|exit|closed|keep|quit|serv|ok\b|connected", re.I)
+_PYTHON_2 = re.compile(rb"^\s*(print\s+[\"'\w]|except\s+\w+\s*,\s*\w+\s*:|raise\s+\w+\s*,)", re.MULTILINE)
+_RUNNING = re.compile(r"run|stop|alive|active|shutdown|exit|closed|keep|quit|serv|ok\b|connected", re.IGNORECASE)
 _MESSAGES = re.compile(
-    r"messages?\b|consumer|listen|\bws\b|websocket|pubsub|subscription|\bsub\b|reader|stream_events", re.I
+    r"messages?\b|consumer|listen|\bws\b|websocket|pubsub|subscription|\bsub\b|reader|stream_events", re.IGNORECASE
 )
-WAITS = frozenset(
-    {
-        "sleep", "recv", "recvfrom", "accept", "poll", "readline", "receive", "input", "getUpdates", "get_updates",
-        "run_pending", "recv_json", "recv_multipart", "receive_json", "receive_text", "listen", "next_event", "raw_input",
-        "readuntil", "blpop", "brpop", "prompt", "consume", "receive_bytes", "recv_string", "get_message", "read_message",
-        "receive_message", "long_poll", "longpoll", "recv_pyobj", "select", "xread", "xreadgroup", "get_event", "wait",
-    }
-)  # fmt: skip
+WAITS = word_set("""
+    sleep recv recvfrom accept poll readline receive input getUpdates get_updates run_pending recv_json
+    recv_multipart receive_json receive_text listen next_event raw_input readuntil blpop brpop prompt consume
+    receive_bytes recv_string get_message read_message receive_message long_poll longpoll recv_pyobj select xread
+    xreadgroup get_event wait""")
 
 
 def summarise(path: str, source: bytes) -> Summary | Skipped:

@@ -7,32 +7,55 @@ from collections.abc import Iterator
 
 from outlive.scan.annotations import element_of, kind_of
 from outlive.scan.catalogue import FieldInfo
-from outlive.scan.classify import World
+from outlive.scan.likeness import World
 from outlive.scan.resolve import At
 from outlive.scan.slots import Slot
 from outlive.scan.summary import Val
 from outlive.scan.uses import INSERTS, Use
+from outlive.scan.words import word_set
 
-_BUILT = {"str": "str", "int": "int", "float": "float", "bool": "bool", "len": "int", "round": "float", "list": "list", "dict": "dict",
-          "sorted": "list", "set": "set", "sum": "float", "bytes": "bytes", "Decimal": "Decimal", "uuid4": "UUID", "UUID": "UUID",
-          "now": "datetime", "utcnow": "datetime", "today": "date", "time": "float", "isoformat": "str", "strftime": "str",
-          "hexdigest": "str", "timestamp": "float", "date": "date", "datetime": "datetime", "token_hex": "str", "strip": "str",
-          "lower": "str", "upper": "str", "join": "str", "title": "str", "fromisoformat": "datetime", "strptime": "datetime",
-          "token_urlsafe": "str", "format": "str", "get_json": "dict", "model_dump": "dict", "dict": "dict"}  # fmt: skip
-_DUMPS = frozenset(
-    {
-        "model_dump",
-        "dict",
-        "asdict",
-        "dataclasses.asdict",
-        "to_dict",
-        "model_copy",
-        "copy",
-        "model_validate",
-        "parse_obj",
-        "vars",
-    }
-)
+_BUILT = {
+    "str": "str",
+    "int": "int",
+    "float": "float",
+    "bool": "bool",
+    "len": "int",
+    "round": "float",
+    "list": "list",
+    "dict": "dict",
+    "sorted": "list",
+    "set": "set",
+    "sum": "float",
+    "bytes": "bytes",
+    "Decimal": "Decimal",
+    "uuid4": "UUID",
+    "UUID": "UUID",
+    "now": "datetime",
+    "utcnow": "datetime",
+    "today": "date",
+    "time": "float",
+    "isoformat": "str",
+    "strftime": "str",
+    "hexdigest": "str",
+    "timestamp": "float",
+    "date": "date",
+    "datetime": "datetime",
+    "token_hex": "str",
+    "strip": "str",
+    "lower": "str",
+    "upper": "str",
+    "join": "str",
+    "title": "str",
+    "fromisoformat": "datetime",
+    "strptime": "datetime",
+    "token_urlsafe": "str",
+    "format": "str",
+    "get_json": "dict",
+    "model_dump": "dict",
+    "dict": "dict",
+}
+_DUMPS = word_set("""
+    model_dump dict asdict dataclasses.asdict to_dict model_copy copy model_validate parse_obj vars""")
 
 
 def describe(world: World, slot: Slot, uses: list[Use]) -> tuple[str, tuple[FieldInfo, ...]]:
@@ -154,8 +177,20 @@ def class_fields(world: World, owner: At, depth: int = 0) -> tuple[FieldInfo, ..
 
 def _column(value: Val) -> str:
     text = " ".join(str(each[1]) for each in value[2] if each[0] in {"p", "c"}) + value[1]
-    for word, annotation in (("Integer", "int"), ("Int", "int"), ("String", "str"), ("Text", "str"), ("Char", "str"), ("Float", "float"),
-                             ("Numeric", "Decimal"), ("Decimal", "Decimal"), ("Boolean", "bool"), ("Date", "datetime"), ("UUID", "UUID"), ("JSON", "dict")):  # fmt: skip
+    for word, annotation in (
+        ("Integer", "int"),
+        ("Int", "int"),
+        ("String", "str"),
+        ("Text", "str"),
+        ("Char", "str"),
+        ("Float", "float"),
+        ("Numeric", "Decimal"),
+        ("Decimal", "Decimal"),
+        ("Boolean", "bool"),
+        ("Date", "datetime"),
+        ("UUID", "UUID"),
+        ("JSON", "dict"),
+    ):
         if word in text:
             return annotation
     return ""

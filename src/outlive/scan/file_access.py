@@ -12,20 +12,50 @@ from typing import NamedTuple
 from outlive.scan.slots import At, Key, Sources
 from outlive.scan.summary import OTHER, Call, Scope, Val
 
-
 DUMPS = {
-    "json.dump": "json", "json.dumps": "json", "yaml.dump": "yaml", "yaml.safe_dump": "yaml", "toml.dump": "toml",
-    "toml.dumps": "toml", "pickle.dump": "pickle", "pickle.dumps": "pickle", "csv.writer": "csv", "csv.DictWriter": "csv",
-    "orjson.dumps": "json", "ujson.dump": "json", "ujson.dumps": "json", "tomli_w.dump": "toml", "joblib.dump": "pickle",
-    "simplejson.dump": "json", "simplejson.dumps": "json", "tomli_w.dumps": "toml", "jsonpickle.encode": "json",
-}  # fmt: skip
+    "json.dump": "json",
+    "json.dumps": "json",
+    "yaml.dump": "yaml",
+    "yaml.safe_dump": "yaml",
+    "toml.dump": "toml",
+    "toml.dumps": "toml",
+    "pickle.dump": "pickle",
+    "pickle.dumps": "pickle",
+    "csv.writer": "csv",
+    "csv.DictWriter": "csv",
+    "orjson.dumps": "json",
+    "ujson.dump": "json",
+    "ujson.dumps": "json",
+    "tomli_w.dump": "toml",
+    "joblib.dump": "pickle",
+    "simplejson.dump": "json",
+    "simplejson.dumps": "json",
+    "tomli_w.dumps": "toml",
+    "jsonpickle.encode": "json",
+}
 LOADS = {
-    "json.load": "json", "json.loads": "json", "yaml.safe_load": "yaml", "yaml.load": "yaml", "toml.load": "toml",
-    "toml.loads": "toml", "tomllib.load": "toml", "tomllib.loads": "toml", "pickle.load": "pickle", "csv.reader": "csv",
-    "csv.DictReader": "csv", "pickle.loads": "pickle", "orjson.loads": "json", "ujson.load": "json", "ujson.loads": "json",
-    "simplejson.load": "json", "simplejson.loads": "json", "tomli.load": "toml", "joblib.load": "pickle",
-    "jsonpickle.decode": "json", "tomli.loads": "toml",
-}  # fmt: skip
+    "json.load": "json",
+    "json.loads": "json",
+    "yaml.safe_load": "yaml",
+    "yaml.load": "yaml",
+    "toml.load": "toml",
+    "toml.loads": "toml",
+    "tomllib.load": "toml",
+    "tomllib.loads": "toml",
+    "pickle.load": "pickle",
+    "csv.reader": "csv",
+    "csv.DictReader": "csv",
+    "pickle.loads": "pickle",
+    "orjson.loads": "json",
+    "ujson.load": "json",
+    "ujson.loads": "json",
+    "simplejson.load": "json",
+    "simplejson.loads": "json",
+    "tomli.load": "toml",
+    "joblib.load": "pickle",
+    "jsonpickle.decode": "json",
+    "tomli.loads": "toml",
+}
 OPENERS = frozenset({"open", "io.open", "aiofiles.open", "codecs.open", "atomic_write", "builtins.open"})
 FRAMES = {"to_csv": "csv", "to_json": "json", "to_pickle": "pickle", "to_excel": "excel"}
 FRAME_READS = {"read_csv": "csv", "read_json": "json", "read_pickle": "pickle", "read_excel": "excel"}

@@ -8,17 +8,14 @@ from dataclasses import dataclass, field
 
 from outlive.scan.resolve import At, Ref, Resolver
 from outlive.scan.summary import Call, Scope, Summary, Val
+from outlive.scan.words import word_set
 
-COMMON = frozenset(
-    {
-        "get", "set", "add", "append", "update", "pop", "items", "values", "keys", "clear", "remove", "insert", "close",
-        "open", "read", "write", "send", "join", "split", "format", "encode", "decode", "strip", "run", "start", "stop",
-        "copy", "extend", "count", "index", "sort", "replace", "find", "lower", "upper", "save", "load", "delete", "create",
-        "connect", "execute", "commit", "put", "filter", "all", "first", "exists", "wait", "cancel", "result", "info",
-        "debug", "warning", "error", "exception", "log", "is_set", "acquire", "release", "recv", "emit", "flush", "seek",
-        "setdefault", "startswith", "endswith", "discard", "match", "search", "group", "json", "text", "dict", "isoformat",
-    }
-)  # fmt: skip
+COMMON = word_set("""
+    get set add append update pop items values keys clear remove insert close open read write send join split format
+    encode decode strip run start stop copy extend count index sort replace find lower upper save load delete create
+    connect execute commit put filter all first exists wait cancel result info debug warning error exception log
+    is_set acquire release recv emit flush seek setdefault startswith endswith discard match search group json text
+    dict isoformat""")
 _GIVEN = frozenset({"slot", "copy", "inst", "func"})
 SHORTEST_NAME = 5
 

@@ -11,20 +11,23 @@ from outlive.scan.graph import Graph
 from outlive.scan.resolve import At, Resolver
 from outlive.scan.rules.stateful_lru_cache import MEMOS
 from outlive.scan.summary import Scope, Summary
-from outlive.scan.words import words
+from outlive.scan.words import word_set, words
 
 PER_REQUEST = frozenset({"http.server", "socketserver", "protocol", "discord.ui", "asyncore", "websocket", "http"})
-_SETUP = frozenset({"__init__", "__post_init__", "setup", "setup_hook", "start", "startup", "initialize", "connect", "on_ready", "run", "init",
-                    "configure", "build", "__aenter__", "__enter__", "__new__", "open", "on_startup", "_setup", "_init", "main", "boot", "create"})  # fmt: skip
+_SETUP = word_set("""
+    __init__ __post_init__ setup setup_hook start startup initialize connect on_ready run init configure build
+    __aenter__ __enter__ __new__ open on_startup _setup _init main boot create""")
 SERVER_WORDS = frozenset({"server", "broker", "daemon"})
 STORAGE_WORDS = frozenset({"repository", "store", "storage", "backend", "db", "database", "repo", "memory"})
-HOLDER_WORDS = frozenset({"controller", "service", "tracker", "machine", "ledger", "inventory", "catalog", "directory", "hub",
-                          "history", "scheduler", "bank", "simulator", "emulator", "mailbox", "inbox", "values", "archive", "journal"})  # fmt: skip
+HOLDER_WORDS = word_set("""
+    controller service tracker machine ledger inventory catalog directory hub history scheduler bank simulator
+    emulator mailbox inbox values archive journal""")
 NAMED = "its class is named as something that lives long"
 PUTS_AND_GETS = "its methods put records in and give them out"
 _NEVER = re.compile(
     r"(Exception|Error|Warning|Visitor|Transformer|HTMLParser|Formatter|NamedTuple|Enum|^local|\.local)$"
 )
+_COLLECTIONS = {("dict",), ("list",), ("map",), ("heap",), ("headers",), ("collection",)}
 _VALUES = frozenset({"str", "int", "float", "tuple", "bytes", "frozenset", "Exception", "BaseException"})
 MOST_MAKERS = 3
 BRIEF = re.compile(
@@ -97,7 +100,12 @@ class Longevity:
     def _passing(self, owner: At) -> bool:
         """Whether objects are errors, visitors, values of a thread: gone before long whoever makes them."""
         names = self._ancestors(owner, 0)
+        if words(self.resolver.scope(owner).name)[-1:] in _COLLECTIONS and not self._at_import(owner):
+            return True
         return any(_NEVER.search(name) or name in _VALUES for name in names)
+
+    def _at_import(self, owner: At) -> bool:
+        return any(self.resolver.scope(at).kind == "module" for at in self.graph.made.get(owner, ()))
 
     def _ancestors(self, owner: At, depth: int) -> set[str]:
         inside, outside = self.resolver.bases(owner)
@@ -219,7 +227,7 @@ class Longevity:
             if not qual.startswith(prefix) or "." in qual[len(prefix) :]:
                 continue
             entry = self.entries.get((owner[0], qual))
-            if entry is None or entry.kind in {"startup", "cli"} and entry.framework != "cmd":
+            if entry is None or (entry.kind in {"startup", "cli"} and entry.framework != "cmd"):
                 continue
             own = entry.path == owner[0] and entry.line == self.resolver.scope((owner[0], qual)).line
             if own and entry.framework in PER_REQUEST:

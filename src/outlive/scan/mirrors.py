@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from outlive.scan.classify import World, file_sites
+from outlive.scan.classify import file_sites
+from outlive.scan.likeness import World
 from outlive.scan.resolve import At
 from outlive.scan.slots import Key, Slot
 

@@ -505,9 +505,7 @@ class Resolver:
     def _element(self, refs: Refs, part: int) -> Refs:
         found: list[Ref] = []
         for ref in refs:
-            if ref.kind in {"slot", "copy"}:
-                found.append(Ref("slot", ref.key, ref.depth + 1))
-            elif ref.kind == "items" and part == 1:
+            if ref.kind in {"slot", "copy"} or ref.kind == "items" and part == 1:
                 found.append(Ref("slot", ref.key, ref.depth + 1))
         return _few(found)
 

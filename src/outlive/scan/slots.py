@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from outlive.scan.annotations import kind_of
 from outlive.scan.summary import Bind, Scope, Summary, Val
+from outlive.scan.words import word_set
 
 if TYPE_CHECKING:
     from outlive.scan.resolve import Resolver
@@ -16,15 +17,21 @@ if TYPE_CHECKING:
 Key = tuple[str, str, str]
 At = tuple[str, str]
 SHELVES = frozenset(
-    {"shelve.open", "shelve.DbfilenameShelf", "shelve.BsdDbShelf", "dbm.open", "dbm.gnu.open", "dbm.ndbm.open", "dbm.dumb.open", "sqlitedict.SqliteDict"}
-)
-LOADERS = frozenset(
     {
-        "json.load", "json.loads", "yaml.safe_load", "yaml.load", "toml.load", "toml.loads", "tomllib.load", "pickle.load",
-        "pickle.loads", "orjson.loads", "ujson.load", "ujson.loads", "simplejson.load", "csv.DictReader", "joblib.load",
-        "rapidjson.loads", "tomllib.loads", "tomli.load", "simplejson.loads", "marshal.load", "jsonpickle.decode",
+        "shelve.open",
+        "shelve.DbfilenameShelf",
+        "shelve.BsdDbShelf",
+        "dbm.open",
+        "dbm.gnu.open",
+        "dbm.ndbm.open",
+        "dbm.dumb.open",
+        "sqlitedict.SqliteDict",
     }
-)  # fmt: skip
+)
+LOADERS = word_set("""
+    json.load json.loads yaml.safe_load yaml.load toml.load toml.loads tomllib.load pickle.load pickle.loads
+    orjson.loads ujson.load ujson.loads simplejson.load csv.DictReader joblib.load rapidjson.loads tomllib.loads
+    tomli.load simplejson.loads marshal.load jsonpickle.decode""")
 FROZEN = re.compile(r"immutable|[Ff]rozen|MappingProxy")
 
 
@@ -78,7 +85,7 @@ class Sources:
 
     def container(self, at: At, bind: Bind, depth: int = 0) -> str:
         """The kind of container that a binding makes, empty when it makes none."""
-        if bind.value[0] == "c" and FROZEN.search(bind.value[1]) or FROZEN.search(bind.annotation):
+        if (bind.value[0] == "c" and FROZEN.search(bind.value[1])) or FROZEN.search(bind.annotation):
             return ""
         found = self.container_of(at, bind.value, depth)
         stated = kind_of(bind.annotation) if bind.annotation else ""

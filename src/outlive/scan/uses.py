@@ -10,18 +10,16 @@ from functools import lru_cache
 from outlive.scan.resolve import At, Ref, Resolver
 from outlive.scan.slots import Key, Slot
 from outlive.scan.summary import OTHER, Bind, Call, Op, Scope, Summary, Val
+from outlive.scan.words import word_set
 
 MOST_RECORDS = 3
 ROUNDS = 3
 _HELD = frozenset({"slot", "copy", "items"})
 _TOKEN = re.compile(r"\w+")
-MUTATORS = frozenset(
-    {
-        "append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "add", "discard", "update", "setdefault",
-        "popitem", "appendleft", "popleft", "extendleft", "rotate", "subtract", "move_to_end", "difference_update",
-        "intersection_update", "symmetric_difference_update", "__setitem__", "__delitem__", "frombytes", "set", "reset", "push",
-    }
-)  # fmt: skip
+MUTATORS = word_set("""
+    append extend insert remove pop clear sort reverse add discard update setdefault popitem appendleft popleft
+    extendleft rotate subtract move_to_end difference_update intersection_update symmetric_difference_update
+    __setitem__ __delitem__ frombytes set reset push""")
 INSERTS = frozenset(
     {
         "append",
@@ -40,21 +38,8 @@ INSERTS = frozenset(
 )
 REMOVES = frozenset({"remove", "pop", "clear", "discard", "popitem", "popleft", "delete item", "__delitem__"})
 VALUE_AT = {"insert": 1, "setdefault": 1, "__setitem__": 1}
-READ_METHODS = frozenset(
-    {
-        "get",
-        "items",
-        "values",
-        "keys",
-        "copy",
-        "index",
-        "count",
-        "most_common",
-        "elements",
-        "__contains__",
-        "__getitem__",
-    }
-)
+READ_METHODS = word_set("""
+    get items values keys copy index count most_common elements __contains__ __getitem__""")
 ORDERED = frozenset({"sorted", "sort", "min", "max", "nlargest", "nsmallest"})
 
 

@@ -7,45 +7,58 @@ from collections.abc import Callable
 from typing import Any
 
 from outlive.scan.summary import OTHER, Call, Op, Scope, Val
+from outlive.scan.words import word_set
 
 CONTAINERS = {
-    "dict": "dict", "list": "list", "set": "set", "defaultdict": "defaultdict", "OrderedDict": "OrderedDict",
-    "Counter": "Counter", "deque": "deque", "ChainMap": "ChainMap", "array": "array", "bytearray": "bytearray",
-    "WeakValueDictionary": "WeakValueDictionary", "WeakKeyDictionary": "WeakKeyDictionary", "WeakSet": "WeakSet",
-    "UserDict": "UserDict", "UserList": "UserList", "TTLCache": "TTLCache", "LRUCache": "LRUCache",
-    "LFUCache": "LFUCache", "SortedDict": "SortedDict", "SortedList": "SortedList", "SortedSet": "SortedSet",
-    "CaseInsensitiveDict": "CaseInsensitiveDict", "MultiDict": "MultiDict", "ContextVar": "ContextVar", "count": "count", "SimpleNamespace": "SimpleNamespace",
-}  # fmt: skip
-MODULES = frozenset(
-    {
-        "collections",
-        "typing",
-        "weakref",
-        "array",
-        "cachetools",
-        "sortedcontainers",
-        "contextvars",
-        "multidict",
-        "itertools",
-        "types",
-    }
-)
-COPIERS = frozenset(
-    {"list", "sorted", "dict", "set", "tuple", "reversed", "deepcopy", "copy", "frozenset", "iter", "filter"}
-)
+    "dict": "dict",
+    "list": "list",
+    "set": "set",
+    "defaultdict": "defaultdict",
+    "OrderedDict": "OrderedDict",
+    "Counter": "Counter",
+    "deque": "deque",
+    "ChainMap": "ChainMap",
+    "array": "array",
+    "bytearray": "bytearray",
+    "WeakValueDictionary": "WeakValueDictionary",
+    "WeakKeyDictionary": "WeakKeyDictionary",
+    "WeakSet": "WeakSet",
+    "UserDict": "UserDict",
+    "UserList": "UserList",
+    "TTLCache": "TTLCache",
+    "LRUCache": "LRUCache",
+    "LFUCache": "LFUCache",
+    "SortedDict": "SortedDict",
+    "SortedList": "SortedList",
+    "SortedSet": "SortedSet",
+    "CaseInsensitiveDict": "CaseInsensitiveDict",
+    "MultiDict": "MultiDict",
+    "ContextVar": "ContextVar",
+    "count": "count",
+    "SimpleNamespace": "SimpleNamespace",
+}
+MODULES = word_set("""
+    collections typing weakref array cachetools sortedcontainers contextvars multidict itertools types""")
+COPIERS = word_set("""
+    list sorted dict set tuple reversed deepcopy copy frozenset iter filter""")
 FACTORIES = frozenset({"field", "Field", "attrib", "ib", "PrivateAttr"})
-QUIET = frozenset(
-    {
-        "len", "print", "str", "int", "float", "bool", "isinstance", "issubclass", "hasattr", "repr", "range", "abs",
-        "type", "id", "round", "hash", "format", "ord", "chr", "super", "callable", "bytes", "any", "all", "zip", "enumerate",
-        "ValueError", "TypeError", "KeyError", "RuntimeError", "NotImplementedError", "AttributeError", "Exception",
-    }
-)  # fmt: skip
+QUIET = word_set("""
+    len print str int float bool isinstance issubclass hasattr repr range abs type id round hash format ord chr
+    super callable bytes any all zip enumerate ValueError TypeError KeyError RuntimeError NotImplementedError
+    AttributeError Exception""")
 MOST_FIELDS = 60
 _OPERATORS = {
-    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.In: "in",
-    ast.NotIn: "not in", ast.Is: "is", ast.IsNot: "is not",
-}  # fmt: skip
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.In: "in",
+    ast.NotIn: "not in",
+    ast.Is: "is",
+    ast.IsNot: "is not",
+}
 
 
 def path_of(value: Val) -> str:
@@ -127,7 +140,7 @@ class Values:
         text = ""
         for each in node.values:
             self.value(each)
-            text += each.value if isinstance(each, ast.Constant) else "{}"
+            text += str(each.value) if isinstance(each, ast.Constant) else "{}"
         return ("l", "str", text[:200])
 
     def _inner(self, node: Any) -> Val:
@@ -306,7 +319,7 @@ class Values:
         if path in COPIERS or (name == "deepcopy"):
             source = args[-1] if path == "filter" and args else args[0] if args else OTHER
             inner = path_of(source) or (source[1] if source[0] == "d" else "")
-            return ("d", inner) if inner else OTHER if not source[0] == "k" else source
+            return ("d", inner) if inner else OTHER if source[0] != "k" else source
         return ("c", path, args, kwargs)
 
     def _setattr(self, args: tuple[Val, ...], line: int) -> None:

@@ -39,6 +39,8 @@ def _slot(path: str, qual: str, kind: str, bind: Bind) -> Slot:
     argument = bind.value[2][0] if bind.value[2] else ("o",)
     name = str(argument[2]) if argument[0] == "l" else str(argument[1]) if argument[0] == "p" else bind.target
     symbol = bind.target if kind == "module" else name
+    if bind.target.startswith("self."):
+        symbol = f"{qual.rpartition('.')[0]}.{bind.target.removeprefix('self.')}"
     slot = Slot((path, qual, bind.target), path, bind.line, bind.line, symbol, "file", NAME, container)
     slot.facts["file"] = name
     return slot
