@@ -316,8 +316,10 @@ def test_a_folder_in_use_by_another_container_is_refused(home: Path) -> None:
     with EmbeddedServer(home):
         pass
     (home / "postgres" / "users").mkdir(exist_ok=True)
-    with keeper.locked(home / "postgres" / "users" / "7.7"):
-        (home / "postgres" / "users" / "7.7").write_text('{"pid": 7, "machine": "elsewhere"}')
+    draft = home / "postgres" / "user.7.7"
+    with keeper.locked(draft):  # locked before it is seen: the last keeper may still be looking for dead users
+        draft.write_text('{"pid": 7, "machine": "elsewhere"}')
+        draft.rename(home / "postgres" / "users" / "7.7")
         with pytest.raises(Unreachable, match="another machine or container"):
             EmbeddedServer(home).start()
         assert server_pid(home) is None
