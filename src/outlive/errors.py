@@ -132,9 +132,8 @@ class Unscoped(OutliveError):
     """The repository of a store with a tenant was used without a scope."""
 
     message = "{store} holds records of several tenants: use repository.for_tenant(...) or repository.across_tenants()"
-    hint = "docs/how-to/query.md"
+    hint = "use repository.for_tenant(...) or repository.across_tenants(); see docs/how-to/query.md"
     store: str = "?"
-    tenant: str = "tenant"
 
 
 @dataclass(eq=False, kw_only=True)
@@ -246,7 +245,7 @@ class BadQuery(OutliveError):
     """A filter, order or total that cannot be understood, or values that Python cannot compare."""
 
     message = "query on {field}: {reason}"
-    hint = "filters are field=value or field__op=value; help(outlive.query.language) lists the operators"
+    hint = "filters are field=value or field__op=value; docs/reference/query.md lists the operators"
     field: str = "?"
     reason: str = ""
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from outlive.commit.unit import Scope, Unit, current
 from outlive.commit.units import durable, seen
-from outlive.errors import Conflict, KeyTaken, OutliveError, Refused, Unavailable, Unholdable
+from outlive.errors import Conflict, ForeignTenant, KeyTaken, OutliveError, Refused, Unavailable, Unholdable
 
 if TYPE_CHECKING:
     from outlive.runtime.service import Service
@@ -260,7 +260,14 @@ def unsettled(units: list[Unit]) -> Unavailable:
     return Unavailable(store=", ".join(stores) or "?", reason=reason)
 
 
-STATUS: dict[type[OutliveError], int] = {Unavailable: 503, Conflict: 409, KeyTaken: 409, Unholdable: 422, Refused: 409}
+STATUS: dict[type[OutliveError], int] = {
+    Unavailable: 503,
+    Conflict: 409,
+    KeyTaken: 409,
+    ForeignTenant: 403,
+    Unholdable: 422,
+    Refused: 409,
+}
 
 
 def answer_of(error: OutliveError) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
