@@ -68,7 +68,7 @@ def compile_json(at: Compiler, query: Query, form: JsonForm) -> Piece | None:
 
     Its one row: how many records, how many texts, the texts joined by commas, whether an odd row may match.
     """
-    record = _record(at, form)
+    record = _rendered(at, form)
     conditions = [at.condition(each) for each in query.filters]
     sortable = all(at.column(each.field).kind in ORDERED for each in query.order)
     if record is None or not sortable or not all(each.exact for each in conditions):
@@ -96,6 +96,16 @@ def joined_order(parts: list[Piece]) -> Piece:
     return whole
 
 
+def _rendered(at: Compiler, form: JsonForm) -> Piece | None:
+    """`_record`, made once for a table and a form: composing it takes longer than running it."""
+    known: dict[int, tuple[JsonForm, Piece | None]] = at.__dict__.setdefault("_json_records", {})
+    if id(form) not in known:
+        made = _record(at, form)
+        text = None if made is None else made.text.as_string(None)
+        known[id(form)] = form, None if text is None else Piece(sql.Composed([sql.SQL(text)]))
+    return known[id(form)][1]
+
+
 def _record(at: Compiler, form: JsonForm) -> Piece | None:
     """One record's text, NULL where it is not certain; None where the table never makes it certain."""
     source: Any = at.source
@@ -110,7 +120,7 @@ def _record(at: Compiler, form: JsonForm) -> Piece | None:
         if text is None:
             return None
         opening = ("{" if not parts else ",") + json.dumps(name, ensure_ascii=False) + ":"
-        parts.append(build("{}::text || ({})", opening, text))
+        parts.append(build("{} || ({})", sql.Literal(opening.replace("%", "%%")), text))
     whole = joined(" || ", parts, "'{{'")
     return build("CASE WHEN {} THEN {} || '}}' END", _certain(source, key), whole)
 
@@ -119,7 +129,7 @@ def _certain(source: Any, key: Any) -> Piece:
     """True for rows that have no more to say than their columns."""
     if not source.has_extra:
         return build("true")
-    return build("(outlive_extra IS NULL OR outlive_extra - {}::text = '{{}}'::jsonb)", UNSET)
+    return build("(outlive_extra IS NULL OR outlive_extra - {}::text = '{{}}'::jsonb)", sql.Literal(UNSET))
 
 
 def _text(source: Any, column: Any, form: JsonForm) -> Piece | None:
