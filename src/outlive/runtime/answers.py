@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
 from outlive.errors import OutliveError
-from outlive.runtime import switching
+from outlive.postgres.drive import drive
+from outlive.runtime import member, switching
 from outlive.transfer import refill, repair
 from outlive.transfer.quick import quick
 from outlive.transfer.verify import Parity, verify
@@ -17,6 +22,7 @@ from outlive.transfer.verify import Parity, verify
 if TYPE_CHECKING:
     from outlive.runtime.watch import Watcher
 
+log = logging.getLogger("outlive")
 _TAKE = """
 UPDATE outlive.request SET member = %s, taken_at = now()
 WHERE id = (SELECT id FROM outlive.request
@@ -26,6 +32,7 @@ RETURNING id, store, kind, args, asked_by
 """
 _EVENT = "INSERT INTO outlive.event (service, store, kind, actor, detail) VALUES (%s, %s, %s, %s, %s)"
 EVENT_KEYS, SHOWN_FIXES = 100, 100
+BEAT_S = 1.0
 _DONE = "UPDATE outlive.request SET done_at = now(), result = %s WHERE id = %s"
 _VERIFICATION = """
 INSERT INTO outlive.verification (service, store, mode, requested_by, member, started_at, finished_at, epoch,
@@ -45,10 +52,36 @@ def serve(watcher: Watcher) -> None:
             return
         number, store, kind, args, asked_by = rows[0]
         try:
-            result = _answer(watcher, conn, store, kind, args or {}, asked_by)
+            with _heard(watcher):
+                result = _answer(watcher, conn, store, kind, args or {}, asked_by)
         except (OutliveError, psycopg.DataError) as error:
             result = {"error": str(error)}
         conn.execute(_DONE, (Jsonb(result), number))
+
+
+@contextmanager
+def _heard(watcher: Watcher) -> Iterator[None]:
+    """Heartbeats while the watcher is busy with a request: one that takes long must not look like a member's end."""
+    done = threading.Event()
+    thread = threading.Thread(target=_beat, args=(watcher, done), name="outlive-heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _beat(watcher: Watcher, done: threading.Event) -> None:
+    database = watcher.service.database
+    while database is not None and not done.wait(BEAT_S):
+        try:
+            with database.connect() as conn:
+                while not done.is_set():
+                    drive(member.seen(watcher.service), conn)
+                    done.wait(BEAT_S)
+        except (psycopg.Error, OutliveError, OSError) as error:
+            log.debug("outlive: heartbeat: %s", error)
 
 
 def _answer(

@@ -225,6 +225,8 @@ def _real(value: Json) -> Json:
         return value
     if kind is Exact:
         return float(value)
+    if type(value) is dict and value in ({"$float": "nan"}, {"$float": "inf"}, {"$float": "-inf"}):
+        return value
     return _tagged(value, float, "number")
 
 
@@ -311,8 +313,11 @@ def _canonical(place: Place, value: Json, text: str) -> Json:
 def _annotated(place: Place, field: FieldType) -> Check:
     """A value whose annotation says how it is written: an enum, a nested model, a list of them."""
     encode, decode = place.encode, place.decode
+    validates = hasattr(field.base, "__pydantic_fields__")
 
     def check(value: Json) -> Json:
+        if validates and value is not None and '"$' not in canonical_text(value):
+            return _validated(field, value, place)
         try:
             made = encode(decode(value))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
