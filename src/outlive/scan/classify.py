@@ -16,6 +16,7 @@ from outlive.scan.hints import (
     LEGACY_WORDS,
     PLAIN,
     REGISTER_WORDS,
+    SETTINGS,
     TEST_CLASS,
     TEST_PATHS,
 )
@@ -24,7 +25,7 @@ from outlive.scan.longevity import NAMED
 from outlive.scan.resolve import At
 from outlive.scan.slots import Slot
 from outlive.scan.summary import Val
-from outlive.scan.uses import INSERTS, Use
+from outlive.scan.uses import INSERTS, REMOVES, Use
 from outlive.scan.words import words
 
 
@@ -35,9 +36,7 @@ def judge(world: World, slot: Slot) -> Verdict:
     if slot.rule == "stateful-lru-cache" and slot.kind == "memo":
         return Verdict(
             "store",
-            [
-                "memoised, though it changes state: the change is skipped when the cache answers, and a restart forgets both"
-            ],
+            ["memoised, though it changes state: a second call does nothing, a restart forgets both"],
         )
     if slot.rule == "django-memory-cache":
         return Verdict("store", ["kept in Django's in-process cache, and nothing computes it again"])
@@ -64,7 +63,7 @@ class _Case(Likeness):
             return self._closure()
         owner = (slot.key[0], slot.key[1])
         if slot.kind == "class":
-            return "" if self.later or slot.container in PLAIN else ""
+            return ""
         why = self.world.longevity.why(owner)
         if not why and self.world.saved.get(slot.key):
             why = f"it is saved to {self.world.saved[slot.key]}"
@@ -113,7 +112,7 @@ class _Case(Likeness):
     def _test(self) -> Verdict | None:
         slot = self.slot
         owner = slot.key[1].split(".")[0] if slot.kind in {"class", "instance"} else ""
-        if TEST_PATHS.search(slot.path) or (owner and TEST_CLASS.search(owner)):
+        if TEST_PATHS.search(f"{self.world.top}/{slot.path}") or (owner and TEST_CLASS.search(owner)):
             return Verdict(
                 "test-double", ["stands in test code" if not owner else f"{owner} stands in for something in tests"]
             )
@@ -139,14 +138,14 @@ class _Case(Likeness):
     def _legacy(self) -> Verdict | None:
         """Named as the past, and nothing is put into it any more."""
         if self.own_words & LEGACY_WORDS and not any(use.how in INSERTS for use in self.later) and empty(self.slot):
-            return Verdict("leftover", [f"named {sorted(self.own_words & LEGACY_WORDS)[0]}, and nothing fills it"])
+            return Verdict("leftover", [f"named {min(self.own_words & LEGACY_WORDS)}, and nothing fills it"])
         return None
 
     def _leftover(self) -> Verdict | None:
         orm = self._orm()
         if not orm:
             return None
-        readers = [use for use in self.reads if use.how not in {"contains"} and serving(self.world.entries(use.at))]
+        readers = [use for use in self.reads if use.how != "contains" and serving(self.world.entries(use.at))]
         if not readers:
             return Verdict("leftover", ["written, but no door reads it any more", orm])
         return None
@@ -157,11 +156,12 @@ class _Case(Likeness):
         for scope in file.scopes.values():
             for each in scope.imports:
                 last = each.attribute or each.module
-                if re.search(r"Repository$|_repository$|^repository$", last) and not re.search(
-                    r"memory", last, re.IGNORECASE
+                if (
+                    re.search(r"Repository$|_repository$|^repository$", last)
+                    and not re.search(r"memory", last, re.IGNORECASE)
+                    and self._same_thing(last)
                 ):
-                    if self._same_thing(last):
-                        return f"{last} took over"
+                    return f"{last} took over"
         return ""
 
     def _same_thing(self, name: str) -> bool:
@@ -192,44 +192,65 @@ class _Case(Likeness):
 
     def _by_reach(self) -> Verdict:
         slot = self.slot
+        if slot.container == "ContextVar":
+            return self._context()
+        passing = self._passing()
+        if passing:
+            return Verdict("other", [passing])
         doors = _doors(self.world, self.later)
         live = [entry for entry in doors if serving((entry,))]
         if self.world.service.get(slot.path, "") not in self.world.applications:
             live = [entry for entry in live if entry.kind in OUTSIDE and entry.framework not in INNER]
-        if slot.container in PLAIN and not self._plain_matters():
-            return Verdict("other", ["a flag or a position of this process, not data"])
-        if slot.container == "ContextVar":
-            return self._context()
-        if slot.container == "bytearray" or (
-            slot.container in {"list", "deque"} and self._held() in {"bytes", "bytearray"}
-        ):
-            return Verdict("other", ["a buffer of bytes on their way"])
-        if slot.kind == "instance" and self._replaced():
-            return Verdict("other", ["replaced as a whole by what was computed, never added to"])
-        if parts(slot.annotation)[0].lower() == "tuple":
-            return Verdict("other", ["a tuple that is replaced as a whole"])
-        if slot.container == "list" and words(slot.name)[-1:] in {("path",), ("paths",), ("dirs",)}:
-            return Verdict("registry", ["a search path"])
-        if self.own_words & EPHEMERAL_WORDS:
-            return Verdict("other", ["limits and cooldowns, which may begin again"])
         if live:
-            reasons = [f"written by {entry.kind} {entry.name}" for entry in live[:3]]
-            return Verdict("store", [*reasons, *self._why()])
-        if not live and self._kept_for_callers():
-            return Verdict("store", ["written by methods whose callers are not in this tree", *self._why()])
-        named = slot.kind == "instance" and self.world.longevity.named((slot.key[0], slot.key[1]))
-        unseen = not doors and getattr(self, "why_long", "").startswith("its method")
-        if not live and (named or unseen) and self._puts_and_gets():
-            return Verdict("store", ["written by methods whose callers are not in sight", *self._why()])
-        if not live and named and slot.container == "int" and self._as_id():
-            return Verdict("store", ["a number handed out by a class that keeps what it is given", *self._why()])
-        if not live and slot.kind in {"class", "instance"} and self._of_server() and self._puts_and_gets(anywhere=True):
-            return Verdict("store", ["kept by a server, written by what serves its clients", *self._why()])
-        if (self._in_service() or slot.path in self.world.runs) and not doors and self._unreached_counts():
-            return Verdict("store", ["written by functions of a service whose caller is not in sight", *self._why()])
+            return Verdict("store", [*(f"written by {each.kind} {each.name}" for each in live[:3]), *self._why()])
+        kept = self._kept_unseen(doors)
+        if kept:
+            return Verdict("store", [kept, *self._why()])
         if doors:
             return Verdict("other", [f"written only by {doors[0].kind} {doors[0].name}"])
         return Verdict("other", ["no request, message or timer was seen to reach a write"])
+
+    def _passing(self) -> str:
+        """Why nobody would miss the content, whoever writes it; empty when somebody may."""
+        slot = self.slot
+        if slot.container in PLAIN and not self._plain_matters():
+            return "a flag or a position of this process, not data"
+        if slot.container == "bytearray" or (
+            slot.container in {"list", "deque"} and self._held() in {"bytes", "bytearray"}
+        ):
+            return "a buffer of bytes on their way"
+        if slot.kind == "instance" and self._replaced():
+            return "replaced as a whole by what was computed, never added to"
+        if parts(slot.annotation)[0].lower() == "tuple":
+            return "a tuple that is replaced as a whole"
+        if slot.container == "list" and words(slot.name)[-1:] in {("path",), ("paths",), ("dirs",)}:
+            return "a search path"
+        return "limits and cooldowns, which may begin again" if self.own_words & EPHEMERAL_WORDS else ""
+
+    def _kept_unseen(self, doors: list[Entry]) -> str:
+        """Why it is a store though no door was seen to lead to a write, empty when nothing says so."""
+        slot = self.slot
+        if self._kept_for_callers():
+            return "written by methods whose callers are not in this tree"
+        named = slot.kind == "instance" and self.world.longevity.named((slot.key[0], slot.key[1]))
+        unseen = not doors and getattr(self, "why_long", "").startswith("its method")
+        keyed = any(use.how in REMOVES for use in self.later) and slot.container in {
+            "dict",
+            "OrderedDict",
+            "defaultdict",
+        }
+        unseen = unseen or (not doors and keyed and getattr(self, "why_long", "").startswith("its object belongs"))
+        if (named or unseen) and self._puts_and_gets():
+            return "written by methods whose callers are not in sight"
+        if named and slot.container == "int" and self._as_id():
+            return "a number handed out by a class that keeps what it is given"
+        if slot.kind in {"class", "instance"} and self._of_server() and self._puts_and_gets(anywhere=True):
+            return "kept by a server, written by what serves its clients"
+        if slot.kind == "module" and self.own_words & SETTINGS and not empty(slot):
+            return ""
+        if (self._in_service() or slot.path in self.world.runs) and not doors and self._unreached_counts():
+            return "written by functions of a service whose caller is not in sight"
+        return ""
 
     def _of_server(self) -> bool:
         owner = (self.slot.key[0], self.slot.key[1])
@@ -271,7 +292,7 @@ class _Case(Likeness):
 
     def _plain_matters(self) -> bool:
         kind = self.slot.container
-        if kind in {"bool"}:
+        if kind == "bool":
             return False
         if kind in {"int", "float", "Decimal"}:
             added = [use for use in self.later if use.how == "augment" or self._from_itself(use.value)]

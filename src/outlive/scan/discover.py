@@ -36,7 +36,7 @@ def files(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Iterator[Path]:
 
 def _walk(top: str, ignored: tuple[str, ...], folders: set[tuple[int, int]], below: str = "") -> Iterator[str]:
     try:
-        here = os.stat(top)
+        here = Path(top).stat()
         entries = sorted(os.scandir(top), key=lambda each: each.name)
     except OSError:
         return

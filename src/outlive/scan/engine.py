@@ -1,6 +1,6 @@
 """The single entry of the scan: paths in, a catalogue out.
 
-discover ─ extract (a file each, in processes when there are many) ─ slots ─ graph ─ entries ─ uses ─ classify ─ describe
+discover ─ extract (in processes when files are many) ─ slots ─ graph ─ entries ─ uses ─ classify ─ describe
 """
 
 from __future__ import annotations
@@ -72,12 +72,8 @@ def _root(paths: Sequence[Path]) -> Path:
     return Path(os.path.commonpath(folders)) if folders else Path.cwd()
 
 
-def _is_tests(root: Path) -> bool:
-    return root.name in {"tests", "test"}
-
-
 def _relative(path: Path, root: Path) -> str:
-    full = os.path.abspath(path)
+    full = str(path.parent.resolve() / path.name)
     found = os.path.relpath(full, root) if not full.startswith(f"{root}{os.sep}") else full[len(str(root)) + 1 :]
     return found.replace(os.sep, "/")
 
@@ -117,6 +113,7 @@ def _findings(
     folders = services(root, files)
     world, slots = understand(files, folders, str(root))
     found: list[tuple[Slot, Finding]] = []
+    world.top = root.name
     for slot in slots.values():
         verdict = judge(world, slot)
         verdict = _marked(files, slot, verdict)
@@ -197,8 +194,10 @@ def _settled(found: list[tuple[Slot, Finding]], world: World) -> list[tuple[Slot
     for slot, each in found:
         behind = [stores[key] for key in world.mirrored.get(slot.key, ()) if key in stores]
         if each.rule == "rewritten-file" and each.cls == "store" and behind:
-            each = replace(each, cls="other", reasons=(f"the file behind {', '.join(behind)}",))
-        result.append((slot, each))
+            behind_these = (f"the file behind {', '.join(behind)}",)
+            result.append((slot, replace(each, cls="other", reasons=behind_these)))
+        else:
+            result.append((slot, each))
     return result
 
 

@@ -10,7 +10,7 @@ from outlive.scan.catalogue import FieldInfo
 from outlive.scan.likeness import World
 from outlive.scan.resolve import At
 from outlive.scan.slots import Slot
-from outlive.scan.summary import Val
+from outlive.scan.summary import OTHER, Val
 from outlive.scan.uses import INSERTS, Use
 from outlive.scan.words import word_set
 
@@ -52,7 +52,6 @@ _BUILT = {
     "format": "str",
     "get_json": "dict",
     "model_dump": "dict",
-    "dict": "dict",
 }
 _DUMPS = word_set("""
     model_dump dict asdict dataclasses.asdict to_dict model_copy copy model_validate parse_obj vars""")
@@ -115,27 +114,11 @@ def classes_of(world: World, at: At, value: Val, depth: int = 0) -> Iterator[At]
     """The scanned classes that an inserted value is an instance of."""
     if depth > 3:
         return
-    if value[0] == "t":
-        for each in value[1]:
+    inner = _wrapped(value)
+    if inner is not None:
+        for each in inner:
             yield from classes_of(world, at, each, depth + 1)
         return
-    if value[0] == "k" and value[1] in {"list", "set"}:
-        for _, each, _ in value[4]:
-            yield from classes_of(world, at, each, depth + 1)
-        return
-    if value[0] == "k" and value[1] == "dict":
-        for name, each, _ in value[4]:
-            if name == "**" and value[2] == 1:
-                yield from classes_of(world, at, each, depth + 1)
-        return
-    if value[0] == "c":
-        base, _, name = value[1].rpartition(".")
-        if name in _DUMPS and base:
-            yield from classes_of(world, at, ("p", base), depth + 1)
-            return
-        if value[1] in _DUMPS and value[2]:
-            yield from classes_of(world, at, value[2][0], depth + 1)
-            return
     for ref in world.resolver.value(at, value):
         if ref.kind == "inst":
             yield (ref.key[0], ref.key[1])
@@ -143,6 +126,23 @@ def classes_of(world: World, at: At, value: Val, depth: int = 0) -> Iterator[At]
             slot = world.resolver.slots.get((ref.key[0], ref.key[1], ref.key[2]))
             if slot is not None:
                 yield from slot.records
+
+
+def _wrapped(value: Val) -> list[Val] | None:
+    """What stands inside a tuple, a list, `{**record}` or `record.model_dump()`; None for other values."""
+    if value[0] == "t":
+        return list(value[1])
+    if value[0] == "k" and value[1] in {"list", "set"}:
+        return [each for _, each, _ in value[4]]
+    if value[0] == "k" and value[1] == "dict":
+        return [each for name, each, _ in value[4] if name == "**" and value[2] == 1]
+    if value[0] == "c":
+        base, _, name = value[1].rpartition(".")
+        if name in _DUMPS and base:
+            return [("p", base)]
+        if value[1] in _DUMPS and value[2]:
+            return [value[2][0]]
+    return None
 
 
 def class_fields(world: World, owner: At, depth: int = 0) -> tuple[FieldInfo, ...]:
@@ -220,7 +220,7 @@ def _default(value: Val) -> str | None:
     if value[0] == "k":
         return {"dict": "{}", "list": "[]", "set": "set()"}.get(value[1], value[1]) if not value[2] else None
     if value[0] == "c" and value[1].rsplit(".", 1)[-1] in {"Field", "field"}:
-        stated = dict(value[3]).get("default") or (value[2][0] if value[2] else ("o",))
+        stated: Val = dict(value[3]).get("default") or (value[2][0] if value[2] else OTHER)
         return None if stated[0] == "l" and stated[1] == "ellipsis" else _default(stated)
     return None
 
@@ -231,28 +231,33 @@ def literal_fields(world: World, at: At, value: Val, depth: int = 0) -> Iterator
         return
     if value[0] == "p":
         yield from _named_fields(world, at, value[1], depth)
-    elif value[0] == "k" and value[1] in {"list", "set"}:
-        for _, inner, _ in value[4]:
-            yield from literal_fields(world, at, inner, depth + 1)
-    elif value[0] == "u":
-        for inner in value[1]:
-            yield from literal_fields(world, at, inner, depth + 1)
-    elif value[0] == "c":
-        for ref in world.resolver.resolve(at, value[1]):
-            if ref.kind == "func":
-                target = (ref.key[0], ref.key[1])
-                for returned, _ in world.resolver.scope(target).returns[:3]:
-                    yield from literal_fields(world, target, returned, depth + 1)
     elif value[0] == "k" and value[1] == "dict":
-        for name, inner, line in value[4]:
-            if name == "**":
-                for owner in classes_of(world, at, inner):
-                    yield from class_fields(world, owner)
-                yield from literal_fields(world, at, inner, depth + 1)
-            elif name != "*":
-                annotation = guess(world, at, inner)
-                optional = inner[0] == "l" and inner[1] == "NoneType"
-                yield FieldInfo(name, annotation, optional, None, f"{at[0]}:{line}")
+        yield from _of_dict(world, at, value, depth)
+    elif value[0] == "c":
+        yield from _returned(world, at, value, depth)
+    elif value[0] == "u" or (value[0] == "k" and value[1] in {"list", "set"}):
+        for inner in value[1] if value[0] == "u" else [each for _, each, _ in value[4]]:
+            yield from literal_fields(world, at, inner, depth + 1)
+
+
+def _returned(world: World, at: At, value: Val, depth: int) -> Iterator[FieldInfo]:
+    for ref in world.resolver.resolve(at, value[1]):
+        if ref.kind == "func":
+            target = (ref.key[0], ref.key[1])
+            for returned, _ in world.resolver.scope(target).returns[:3]:
+                yield from literal_fields(world, target, returned, depth + 1)
+
+
+def _of_dict(world: World, at: At, value: Val, depth: int) -> Iterator[FieldInfo]:
+    for name, inner, line in value[4]:
+        if name == "**":
+            for owner in classes_of(world, at, inner):
+                yield from class_fields(world, owner)
+            yield from literal_fields(world, at, inner, depth + 1)
+        elif name != "*":
+            annotation = guess(world, at, inner)
+            optional = inner[0] == "l" and inner[1] == "NoneType"
+            yield FieldInfo(name, annotation, optional, None, f"{at[0]}:{line}")
 
 
 def _named_fields(world: World, at: At, name: str, depth: int) -> Iterator[FieldInfo]:

@@ -34,6 +34,7 @@ REGISTER_WORDS = word_set("""
     registry registered handlers handler plugins plugin hooks hook callbacks callback providers factories methods
     middlewares extensions routes adapters converters parsers serializers encoders decoders backends loaders
     validators codecs cogs""")
+SETTINGS = frozenset({"settings", "config", "configuration", "options", "defaults", "default"})
 ALWAYS_REGISTER = word_set("""
     plugin plugins hook hooks callback callbacks middleware middlewares extensions handlers receivers listeners
     registry""")

@@ -57,6 +57,7 @@ class World:
     doors: dict[At, Entry] = field(default_factory=dict)
     started: set[At] = field(default_factory=set)
     runs: set[str] = field(default_factory=set)
+    top: str = ""
     applications: set[str] = field(default_factory=set)
 
     def entries(self, at: At) -> tuple[Entry, ...]:
@@ -114,6 +115,9 @@ class Likeness:
             return Verdict("connection-state", [f"keyed by {stated[0]}, which lives in this process only"])
         if self.slot.container in {"WeakSet", "WeakValueDictionary", "WeakKeyDictionary"}:
             return Verdict("connection-state", ["weak references to live objects"])
+        owner = words(self.slot.key[1])[-1:] if self.slot.kind == "instance" else ()
+        if owner in {("lock",), ("semaphore",), ("connection",), ("transport",), ("socket",)}:
+            return Verdict("connection-state", [f"part of a {owner[0]}"])
         inserted = self._inserted()
         links = [value for at, value in inserted if self._link(at, value)]
         if links and len(links) * 2 >= len(inserted):
@@ -271,7 +275,7 @@ class Likeness:
             self.name_words & CACHE_WORDS and self.slot.kind in {"class", "instance"}
         )
         if named and (derived or not self._domain()):
-            word = sorted(self.name_words & CACHE_WORDS)[0]
+            word = min(self.name_words & CACHE_WORDS)
             return Verdict("cache", [f"named a {word}", *derived])
         if derived and not self._edited():
             return Verdict("cache", derived)
@@ -372,12 +376,15 @@ class Likeness:
         ):
             return Verdict("metrics", ["counts of requests, calls or errors"])
         if (
-            plain
-            and counts
-            and len(counts) == len(self.later)
-            and self.own_words & {"count", "requests", "total", "processed", "errors", "calls", "counter"}
-        ):
-            if not self._as_id() and self.own_words & {
+            (
+                plain
+                and counts
+                and len(counts) == len(self.later)
+                and self.own_words & {"count", "requests", "total", "processed", "errors", "calls", "counter"}
+            )
+            and not self._as_id()
+            and self.own_words
+            & {
                 "request",
                 "requests",
                 "processed",
@@ -386,8 +393,9 @@ class Likeness:
                 "calls",
                 "messages",
                 "events",
-            }:
-                return Verdict("metrics", ["a plain count of observations"])
+            }
+        ):
+            return Verdict("metrics", ["a plain count of observations"])
         return None
 
     def _made_records(self) -> bool:
@@ -404,11 +412,15 @@ class Likeness:
         puts = {
             use.at
             for use in self.later
-            if use.how in INSERTS and self._given(use, anywhere=anywhere) and (anywhere or use.at[1].startswith(prefix))
+            if self._puts(use) and self._given(use, anywhere=anywhere) and (anywhere or use.at[1].startswith(prefix))
         }
         gets = {use.at for use in self.reads if use.at not in puts or use.how in {"get", "contains"}}
         stores = set(words(self.slot.key[1])) & STORAGE_WORDS
         return bool(puts) and bool(gets or stores)
+
+    def _puts(self, use: Use) -> bool:
+        """Whether something new comes in: an insertion, or a change of a record that a defaultdict makes by itself."""
+        return use.how in INSERTS or (self.slot.container == "defaultdict" and use.how == "change record")
 
     def _given(self, use: Use, *, anywhere: bool = False) -> bool:
         """Whether a public method writes what its caller gave it, or a record that it makes of that."""
@@ -416,7 +428,7 @@ class Likeness:
         registers = set(words(self.slot.key[1])) & {"server", "broker", "daemon", "scheduler", "site", "proxy"}
         whole = use.depth == 0 and use.value[0] == "p"
         if (scope.name.startswith(("register", "_register", "subscribe", "on_")) and (whole or not anywhere)) or (
-            registers and scope.name.startswith(("add_", "_add_")) and not self._creates(use)
+            registers and whole and scope.name.startswith(("add_", "_add_"))
         ):
             return False
         given = {param.name.lstrip("*") for param in scope.params} - {"self", "cls"}

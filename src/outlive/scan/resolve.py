@@ -504,9 +504,8 @@ class Resolver:
 
     def _element(self, refs: Refs, part: int) -> Refs:
         found: list[Ref] = []
-        for ref in refs:
-            if ref.kind in {"slot", "copy"} or ref.kind == "items" and part == 1:
-                found.append(Ref("slot", ref.key, ref.depth + 1))
+        whole = {"slot", "copy", "items"} if part == 1 else {"slot", "copy"}
+        found += [Ref("slot", ref.key, ref.depth + 1) for ref in refs if ref.kind in whole]
         return _few(found)
 
     def _bound(self, at: At) -> dict[str, list[Bind]]:
@@ -542,11 +541,8 @@ def _place(qual: str) -> At:
 def _selves(scope: Scope) -> list[str]:
     """How a method names the object: its first parameter, and what `__new__` makes."""
     first = f"{scope.params[0].name}."
-    found = [first]
-    for bind in scope.binds:
-        if bind.value[0] == "c" and bind.value[1].endswith("__new__"):
-            found.append(f"{bind.target}.")
-    return found
+    made = [each for each in scope.binds if each.value[0] == "c" and each.value[1].endswith("__new__")]
+    return [first, *(f"{each.target}." for each in made)]
 
 
 def _static(scope: Scope) -> bool:

@@ -56,7 +56,7 @@ def _above_src(folder: str) -> str:
 
 
 def service_names(folders: Iterable[str], root: str) -> dict[str, str]:
-    """What each service folder is called: its own name, the whole path where two have the same; the root by its name."""
+    """Each service folder's name: its last part, its path where two have the same; the root is called by its own."""
     every = sorted(set(folders) | {"."})
     last = [each.rpartition("/")[2] for each in every]
     return {

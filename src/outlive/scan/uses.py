@@ -238,7 +238,7 @@ class _Collector:
         return self.slots[(ref.key[0], ref.key[1], ref.key[2])].container == "SimpleNamespace"
 
     def _direct(self, at: At, path: str, ref: Ref) -> bool:
-        """Whether a path names the container itself, and does not come to it through a parameter or another attribute."""
+        """Whether a path names the container itself, and does not come to it through a parameter."""
         root = path.split(".", 1)[0].split("[", 1)[0].split("(", 1)[0]
         scope = self.resolver.scope(at)
         param = next((each for each in scope.params if each.name == root), None)
