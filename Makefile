@@ -36,8 +36,9 @@ check: $(READY) ## lint, format, types, import direction, sizes, no registry nam
 faults: $(READY) ## 300 seeded runs with real kills (long); OUTLIVE_SEED repeats one
 	@$(PYTHON) -m tests.faults
 
-bench: $(READY) ## durable writes through outlive beside SQLAlchemy, one run, with the ratio
-	@$(PYTHON) -m benchmarks
+bench: $(READY) ## each goal beside its peer (long); B=writes, away, reads, http or transfer runs one
+	@$(PYTHON) -m pip install -q --require-hashes --no-deps -r requirements/bench.txt
+	@$(PYTHON) -m benchmarks$(if $(B),.$(B))
 
 million: $(READY) ## a million records loaded, verified, damaged by hand, found in both modes, repaired, verified (long)
 	@$(PYTHON) -m benchmarks.million

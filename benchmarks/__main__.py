@@ -1,8 +1,13 @@
-"""`python -m benchmarks`: every benchmark, one after the other."""
+"""`python -m benchmarks`: every benchmark, one after the other, each in a process of its own."""
 
 from __future__ import annotations
 
-from benchmarks import write_path
+import subprocess
+import sys
+
+NAMES = ("writes", "away", "reads", "http", "transfer")
 
 if __name__ == "__main__":
-    write_path.main()
+    runs = {name: subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False) for name in NAMES}
+    failed = [name for name, run in runs.items() if run.returncode]
+    sys.exit(f"failed: {', '.join(failed)}" if failed else 0)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Rewrites requirements/dev.txt from pyproject.toml: newest releases, all their hashes, no index named.
+# Rewrites requirements/dev.txt and bench.txt from pyproject.toml: newest releases, all their hashes, no index named.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -13,3 +13,10 @@ trap 'rm -rf "$work"' EXIT
         --generate-hashes --no-emit-package outlive --no-header --quiet
 } >"$work/dev.txt"
 mv "$work/dev.txt" requirements/dev.txt
+{
+    echo "# The drivers of the benchmarks' peers: exact versions with all hashes; what they need beside them is in dev.txt."
+    echo "# Made by tools/lock.sh; do not edit by hand."
+    printf 'asyncpg>=0.30\npsycopg2-binary>=2.9\n' | "$work/venv/bin/uv" pip compile - --universal \
+        --python-version 3.11 --generate-hashes --no-deps --no-header --no-annotate --quiet
+} >"$work/bench.txt"
+mv "$work/bench.txt" requirements/bench.txt
