@@ -10,6 +10,8 @@ from psycopg import sql
 from outlive.errors import BadSetting
 from outlive.postgres.layouts import DOCUMENT, EXTRA, POSITION, identifier
 from outlive.postgres.options import Index
+from outlive.query.columns import no_plain_array
+from outlive.query.pieces import Piece, build
 
 if TYPE_CHECKING:
     from outlive.postgres.tables import StoreTable
@@ -28,6 +30,16 @@ def index_statements(table: StoreTable) -> Iterator[tuple[str, str]]:
         yield _declared(table, Index(*place))
     for each in table.options.indexes:
         yield _declared(table, each)
+        if each.using == "gin" and len(each.fields) == 1:
+            yield _beside_gin(table, each.fields[0])
+
+
+def _beside_gin(table: StoreTable, field: str) -> tuple[str, str]:
+    """The few rows that `has` cannot decide by a GIN index: what is no array, or holds a tagged value."""
+    part = _part(table, field, Index(field, using="gin"))
+    place = Piece(sql.Composed([part]))
+    body = build("({}) WHERE {}", sql.Identifier(POSITION), no_plain_array(place))
+    return _made(table, f"{field}_other", body.text)
 
 
 def _made(table: StoreTable, name: str, body: sql.Composed, *, unique: bool = False) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from outlive.records import RecordType
 # A $datetime with an offset: the column holds the same instant, whatever the offset.
 AWARE = r'^\{"\$datetime":\[?"[^"T]+T[^"]*[+-][0-9:.]+"'
 NUMBERS = {"bigint": "integer", "double precision": "float", "numeric": "numeric", "boolean": "boolean"}
-TAGGED = '%{"$%'  # in the text of jsonb: a value that is written with a tag
+TAG = '{"$'  # in the text of jsonb: a value that is written with a tag
 PLACES = (Any, object, dict, list, str, int, float, bool, type(None), typing.Union, types.UnionType)
 EXTRA, DOCUMENT, MISSING_FIELDS = "outlive_extra", "document", "$missing"
 
@@ -129,7 +129,7 @@ class Columns:
         declared = self._source.record_type.fields.get(root)
         annotation = self._source.record_type.declared if declared is None else declared.annotation
         plain = _holds_plain_json(annotation)
-        hidden = build("{}::text LIKE {}::text", top.place, TAGGED) if plain else build("true")
+        hidden = tagged(top.place) if plain else build("true")
         return Column(
             field, build("({} #> {}::text[])", top.place, list(path)), "json", None, top.odd, top.loose, hidden=hidden
         )
@@ -186,6 +186,18 @@ class Columns:
         if domain == "instant":
             return build("{} AND ({} ->> {}::text) !~ {}::text", loose, sql.Identifier(EXTRA), field, AWARE)
         return loose
+
+
+def tagged(place: Piece) -> Piece:
+    """True where jsonb has a value that is written with a tag; a constant, so that an index may be limited by it."""
+    return build("strpos({}::text, {}) > 0", place, sql.Literal(TAG))
+
+
+def no_plain_array(place: Piece) -> Piece:
+    """True where jsonb holds what containment does not decide: no array, or tagged elements. An equation, because
+    PostgreSQL expects few rows of one, as there are, and so looks for an index."""
+    plain = build("{} IS NULL OR (jsonb_typeof({}) = 'array' AND NOT {})", place, place, tagged(place))
+    return build("CASE WHEN {} THEN 0 ELSE 1 END = 1", plain)
 
 
 def _holds_plain_json(annotation: Any) -> bool:

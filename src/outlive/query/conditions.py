@@ -15,7 +15,7 @@ from uuid import UUID
 from outlive.query import values
 from outlive.query.areas import Area, Rectangle
 from outlive.query.casing import caseless_parts, is_caseless
-from outlive.query.columns import TAGGED, Column
+from outlive.query.columns import Column, no_plain_array
 from outlive.query.language import OPERATORS, TEXTS, Filter
 from outlive.query.pieces import Piece, build, joined
 
@@ -340,6 +340,6 @@ def _element(column: Column, wanted: Any) -> Piece:
     else:
         return build("true")
     found = joined(" OR ", (build("{} @> {}::jsonb", column.place, each) for each in choices), "false")
-    other = build("jsonb_typeof({}) <> 'array' OR {}::text LIKE {}::text", column.place, column.place, TAGGED)
+    other = no_plain_array(column.place)
     hidden = build("false") if column.hidden is None else column.hidden
     return joined(" OR ", (found, other, hidden), "false")
