@@ -19,12 +19,14 @@ from typing import Any
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import outlive
 from outlive.cli.app import run
-from outlive.errors import FileMalformed, PhaseRefused, Unholdable
+from outlive.commit import failpoints
+from outlive.errors import FailPointHit, FileMalformed, PhaseRefused, SchemaMismatch, Unholdable
 from outlive.postgres.connect import Database
 from outlive.postgres.options import TableOptions
 from outlive.postgres.tables import StoreTable
@@ -586,3 +588,43 @@ def _held(of: Target) -> Any:
         table = of.table
 
     return Held()
+
+
+def test_a_load_over_rows_that_was_cut_short_knows_its_keys(db: Database, tmp_path: Path) -> None:
+    """Resumed over rows from before, a load still rejects the second of two records of which the first was equal."""
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(lines([{"task_id": str(n), "n": n} for n in range(4)]))
+    put(db, target(Row), path)
+    path.write_bytes(lines([{"task_id": str(n % 4), "n": n} for n in (0, 1, 4, 5, 3)]))
+    failpoints.arm("load.chunk", "raise:1")
+    try:
+        with pytest.raises(FailPointHit):
+            put(db, target(Row), path, chunk_rows=2)
+    finally:
+        failpoints.disarm()
+    found = put(db, target(Row), path, chunk_rows=2)
+    assert (found.resumed, found.counts.equal, found.counts.rejected) == (True, 3, 2)
+    assert [bad.line for bad in found.bad] == [3, 4]
+
+
+def test_what_a_column_refuses_is_rejected(db: Database, conn: psycopg.Connection[Any], tmp_path: Path) -> None:
+    """In a table of the service's own a value outside a column's domain is rejected by field, never cut."""
+    table = sa.Table(
+        "own", sa.MetaData(schema="farm"), sa.Column("task_id", sa.Text, primary_key=True),
+        sa.Column("n", sa.SmallInteger),
+        sa.Column("outlive_version", sa.BigInteger, nullable=False),
+        sa.Column("outlive_position", sa.Numeric, nullable=False),
+    )  # fmt: skip
+    own = StoreTable.from_model("farm", "own", RecordType.of(Row), "task_id", table)
+    into = Target("farm", "own", own, "task_id", given=True)
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(lines([{"task_id": "a", "n": 1}, {"task_id": "b", "n": 40_000}]))
+    with pytest.raises(SchemaMismatch):
+        put(db, into, path)
+    conn.execute("CREATE SCHEMA farm")
+    conn.execute(
+        "CREATE TABLE farm.own (task_id text PRIMARY KEY, n smallint, outlive_version bigint NOT NULL,"
+        " outlive_position numeric NOT NULL)"
+    )
+    found = put(db, into, path)
+    assert (found.counts.landed, [bad.path for bad in found.bad]) == (1, ["n"])
