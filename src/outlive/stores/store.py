@@ -3,6 +3,8 @@
 Subclasses give the image four operations (`image_get`, `image_put`, `image_drop`, `image_items`) and a `proxy`, the
 object that user code holds. `kept` has one entry for each record that the last ended unit left behind; it serves
 before-values, partial writes, the scrub and parity alike.
+
+Long: a change begins, ends, goes back and is forgotten over the same few tables, which have to be read together.
 """
 
 from __future__ import annotations
