@@ -128,6 +128,8 @@ class Resolver:
 
     def resolve(self, at: At, text: str) -> Refs:
         """What a path means in a scope."""
+        if text.isidentifier():
+            return self.name(at, text)
         key = (at[0], at[1], text)
         found = self._paths.get(key)
         if found is None:
@@ -143,8 +145,6 @@ class Resolver:
         return found
 
     def _resolve(self, at: At, text: str) -> Refs:
-        if "." not in text and "[" not in text and "(" not in text:
-            return self.name(at, text)
         state = self._state(at, text)
         if state is not None:
             return state

@@ -76,7 +76,7 @@ def test_a_parameter_leads_back_to_the_container(tmp_path: Path) -> None:
         tmp_path,
         main="from flask import Flask\nfrom deep import outer\napp = Flask(__name__)\nrows = []\n\n"
         "@app.post('/r')\ndef add():\n    outer(rows, 1)\n",
-        deep="def outer(target, value):\n    inner(target, value)\n\ndef inner(items, value):\n    items.append(value)\n",
+        deep="def outer(rows, value):\n    inner(rows, value)\n\ndef inner(items, value):\n    items.append(value)\n",
     )
     assert [each.path for each in stores["rows"].writers] == ["deep.py"]
 
