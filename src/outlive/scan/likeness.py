@@ -426,7 +426,7 @@ class Likeness:
         """Whether a public method writes what its caller gave it, or a record that it makes of that."""
         scope = self.world.files[use.at[0]].scopes[use.at[1]]
         registers = set(words(self.slot.key[1])) & {"server", "broker", "daemon", "scheduler", "site", "proxy"}
-        whole = use.depth == 0 and use.value[0] == "p"
+        whole = use.depth == 0 and (use.value[0] in {"p", "u"} or (use.value[0] == "c" and not self._creates(use)))
         if (scope.name.startswith(("register", "_register", "subscribe", "on_")) and (whole or not anywhere)) or (
             registers and whole and scope.name.startswith(("add_", "_add_"))
         ):

@@ -18,7 +18,9 @@ _SETUP = word_set("""
     __init__ __post_init__ setup setup_hook start startup initialize connect on_ready run init configure build
     __aenter__ __enter__ __new__ open on_startup _setup _init main boot create""")
 SERVER_WORDS = frozenset({"server", "broker", "daemon"})
-STORAGE_WORDS = frozenset({"repository", "store", "storage", "backend", "db", "database", "repo", "memory"})
+STORAGE_WORDS = frozenset(
+    {"repository", "store", "storage", "backend", "db", "database", "repo", "memory", "persistence"}
+)
 HOLDER_WORDS = word_set("""
     controller service tracker machine ledger inventory catalog directory hub history scheduler bank simulator
     emulator mailbox inbox values archive journal""")
@@ -27,7 +29,7 @@ PUTS_AND_GETS = "its methods put records in and give them out"
 _NEVER = re.compile(
     r"(Exception|Error|Warning|Visitor|Transformer|HTMLParser|Formatter|NamedTuple|Enum|^local|\.local)$"
 )
-_COLLECTIONS = {("dict",), ("list",), ("map",), ("heap",), ("headers",), ("collection",)}
+_COLLECTIONS = {("dict",), ("list",), ("set",), ("map",), ("heap",), ("headers",), ("collection",)}
 _VALUES = frozenset({"str", "int", "float", "tuple", "bytes", "frozenset", "Exception", "BaseException"})
 MOST_MAKERS = 3
 BRIEF = re.compile(
@@ -100,7 +102,8 @@ class Longevity:
     def _passing(self, owner: At) -> bool:
         """Whether objects are errors, visitors, values of a thread: gone before long whoever makes them."""
         names = self._ancestors(owner, 0)
-        if words(self.resolver.scope(owner).name)[-1:] in _COLLECTIONS and not self._at_import(owner):
+        own = words(self.resolver.scope(owner).name)
+        if own[-1:] in _COLLECTIONS and not set(own) & STORAGE_WORDS and not self._at_import(owner):
             return True
         return any(_NEVER.search(name) or name in _VALUES for name in names)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from outlive.scan.slots import SHELVES, Slot, Sources
-from outlive.scan.summary import Bind
+from outlive.scan.summary import OTHER, Bind, Val
 
 NAME = "shelf-file"
 
@@ -29,14 +29,16 @@ def find(sources: Sources) -> Iterator[Slot]:
                     continue
                 slot = _slot(path, qual, scope.kind, bind)
                 where = repr(bind.value[2][:1])
-                if where not in seen or scope.kind != "function":
+                argument: Val = bind.value[2][0] if bind.value[2] else OTHER
+                aside = bool(seen) and argument[0] == "p" and "." not in argument[1]
+                if (where not in seen and not aside) or scope.kind != "function":
                     yield slot
                 seen.add(where)
 
 
 def _slot(path: str, qual: str, kind: str, bind: Bind) -> Slot:
     container = "dbm" if "dbm" in bind.value[1] else "sqlitedict" if "SqliteDict" in bind.value[1] else "shelve"
-    argument = bind.value[2][0] if bind.value[2] else ("o",)
+    argument: Val = bind.value[2][0] if bind.value[2] else OTHER
     name = str(argument[2]) if argument[0] == "l" else str(argument[1]) if argument[0] == "p" else bind.target
     symbol = bind.target if kind == "module" else name
     if bind.target.startswith("self."):
