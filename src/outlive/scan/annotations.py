@@ -121,7 +121,7 @@ def classes_in(annotation: str) -> tuple[str, ...]:
         bare = each.strip().strip("\"'")
         head, _, inner = bare.partition("[")
         name = head.rsplit(".", 1)[-1]
-        if (name in _WRAPPERS or name in {"Union"} or name in _ARGUMENT) and inner:
+        if (name in _WRAPPERS or name == "Union" or name in _ARGUMENT) and inner:
             for one in split(inner[:-1], ","):
                 found.extend(classes_in(one))
                 if name == "Annotated":

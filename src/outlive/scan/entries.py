@@ -159,7 +159,7 @@ class _Finder:
             base or name not in ON_INSTANCE_ONLY or "litestar" in origin or "sanic" in origin or "bottle" in origin
         ):
             return "http"
-        if (name in MESSAGE and base and decorator.called) or name in {"tool"}:
+        if (name in MESSAGE and base and decorator.called) or name == "tool":
             return "message"
         return (
             "bot"
@@ -175,7 +175,7 @@ class _Finder:
         self._add(at, Entry(kind, "loop", f"loop in {scope.name}", at[0], scope.line), weak=True)
 
     def _class(self, at: At, scope: Scope) -> None:
-        inside, outside = self.resolver.bases(at)
+        _, outside = self.resolver.bases(at)
         names = {each.rsplit(".", 1)[-1].rstrip("()") for each in outside}
         grpc = any(
             (each.endswith(("Servicer", "Base")) and "grpc" in each.lower()) or each.endswith("Servicer")

@@ -26,7 +26,7 @@ def find(sources: Sources) -> Iterator[Slot]:
         seen: set[str] = set()
         for bind in scope.binds:
             name = bind.target
-            kind = sources.container(at, bind) if bind.value[0] not in {"n"} else ""
+            kind = sources.container(at, bind) if bind.value[0] != "n" else ""
             if not kind or "." in name or name in seen or name.startswith("__"):
                 continue
             seen.add(name)
@@ -38,5 +38,5 @@ def find(sources: Sources) -> Iterator[Slot]:
 
 def declarative(sources: Sources, at: tuple[str, str]) -> bool:
     """Whether a class declares records: its attributes are fields, not shared values."""
-    inside, outside = sources.resolver.bases(at)
+    _, outside = sources.resolver.bases(at)
     return any(each.rsplit(".", 1)[-1] in _DECLARATIVE for each in outside)

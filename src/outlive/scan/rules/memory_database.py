@@ -54,7 +54,7 @@ def _kind(sources: Sources, at: At, value: Val) -> str:
     if value[0] != "c":
         return _django(value)
     name = value[1].rsplit(".", 1)[-1]
-    texts = [each for each in (*value[2], *(inner for _, inner in value[3]))]
+    texts = [*value[2], *(inner for _, inner in value[3])]
     if name == "TinyDB":
         kept = [each[1] for each in texts if each[0] == "p"]
         return "TinyDB MemoryStorage" if any(each.endswith("MemoryStorage") for each in kept) else ""
