@@ -6,6 +6,7 @@ reach(entries, graph)  ->  {scope: the entries that lead to it, nearest first}
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import replace
@@ -39,10 +40,16 @@ MOST_ENTRIES = 8
 OUTSIDE = frozenset({"http", "bot", "message", "websocket"})
 
 
+# what tests send reaches everything, and says nothing of what runs for long
+TEST_FILES = re.compile(r"(^|/)(tests?/|test_[^/]*\.py$|[^/]*_tests?\.py$|conftest\.py$|tests\.py$)")
+
+
 def find(files: dict[str, Summary], resolver: Resolver) -> dict[At, Entry]:
     """Every door, by the scope that it opens."""
     finder = _Finder(files, resolver)
     for path, file in files.items():
+        if TEST_FILES.search(path):
+            continue
         for qual, scope in file.scopes.items():
             finder.scope((path, qual), scope)
     return finder.found
@@ -327,6 +334,8 @@ def runs(path: str) -> bool:
 
 def applies(file: Summary) -> bool:
     """Whether a file makes an application, rather than parts for those of others."""
+    if TEST_FILES.search(file.path):
+        return False
     if file.path.endswith(("manage.py", "wsgi.py", "asgi.py", "urls.py")):
         return True
     if any(each.module.split(".")[0] in TALKS for each in file.scopes[""].imports):
