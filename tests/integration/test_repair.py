@@ -345,3 +345,29 @@ def test_the_million_in_small(database_url: str, tmp_path: Path) -> None:
     done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("found in both modes, repaired, verified\n")
+
+
+def test_a_table_with_a_key_that_only_a_whole_row_tells(farm: outlive.Service, conn: Conn) -> None:
+    """Rows whose key cell cannot be read alone are taken apart, in a full verification and in one by digests."""
+    rows = Rows(conn, tasks_of(farm).table)  # type: ignore[arg-type]
+    rows.key_of = None
+    assert {rows.key(line) for line, _ in rows.lines(digests=False)} == {None}
+    assert look(farm, conn, verify).equal
+
+
+def test_memory_takes_only_what_the_repair_says(farm: outlive.Service, conn: Conn) -> None:
+    """A repair towards memory leaves what is to be left; a key that no row can have is never written."""
+    store = tasks_of(farm)
+    read: list[Any] = []
+    left = repair.Fix("t1", "different", "leave")
+    taken = repair.Fix("t2", "different", "take_row")
+    repair.take(store, [left, taken], read.append)
+    assert (read, left.done, taken.done) == (["t2"], False, True)
+    nul = repair.Fix("nul\x00", "missing", "leave")
+    store.image_put("nul\x00", Task("nul\x00", "", 0.0, []))
+    repair._to_table(store, nul, 0)
+    assert (nul.action, "cannot hold its key" in nul.why) == ("leave", True)
+    gone = repair.Fix("gone", "extra", "leave")
+    repair._to_table(store, gone, 0)
+    assert gone.action == "leave"
+    store.image_drop("nul\x00")

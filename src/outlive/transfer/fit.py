@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+import typing
 import uuid
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -313,7 +314,7 @@ def _canonical(place: Place, value: Json, text: str) -> Json:
 def _annotated(place: Place, field: FieldType) -> Check:
     """A value whose annotation says how it is written: an enum, a nested model, a list of them."""
     encode, decode = place.encode, place.decode
-    validates = hasattr(field.base, "__pydantic_fields__")
+    validates = _is_pydantic(field.annotation)
 
     def check(value: Json) -> Json:
         if validates and value is not None and '"$' not in canonical_text(value):
@@ -324,9 +325,14 @@ def _annotated(place: Place, field: FieldType) -> Check:
             raise Misfit(f"{error or type(error).__name__}") from None
         if _covers(made, value):
             return made
-        return _validated(field, value, place)
+        raise Misfit("does not fit its annotation")
 
     return check
+
+
+def _is_pydantic(annotation: Any) -> bool:
+    """Whether a Pydantic model stands anywhere in the annotation."""
+    return hasattr(annotation, "__pydantic_fields__") or any(map(_is_pydantic, typing.get_args(annotation)))
 
 
 def _covers(made: Json, value: Json) -> bool:
@@ -342,9 +348,7 @@ def _covers(made: Json, value: Json) -> bool:
 
 def _validated(field: FieldType, value: Json, place: Place) -> Json:
     """The value as Pydantic reads it by the annotation, where the service uses Pydantic."""
-    pydantic = sys.modules.get("pydantic")
-    if pydantic is None:
-        raise Misfit("does not fit its annotation")
+    pydantic = sys.modules["pydantic"]
     try:
         return place.encode(pydantic.TypeAdapter(field.annotation).validate_python(value))
     except pydantic.ValidationError as error:

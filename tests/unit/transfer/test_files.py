@@ -24,6 +24,7 @@ from outlive.transfer.fit import Fit, Misfit
 from outlive.transfer.layout import Layout, checked_kind, find_layout
 from outlive.transfer.load import Target
 from outlive.transfer.quiet import collector_paused
+from outlive.transfer.rows import _cell, _key_reader
 from outlive.transfer.sources import Exact, Item, Spot
 
 
@@ -147,6 +148,17 @@ def test_pydantic_validates_what_only_it_can_read() -> None:
     with pytest.raises(Misfit) as misfit:
         fitted({"id": "a", "inner": {"n": "five"}}, Outer, "id")
     assert misfit.value.path == "inner.n"
+
+
+def test_rows_are_taken_apart_by_their_text() -> None:
+    """Escapes of a COPY become the bytes that they stand for, and a bare N behind a backslash is NULL."""
+    assert _cell(b"plain") == b"plain"
+    assert _cell(b"\\N") is None
+    assert _cell(b"a\\tb\\\\c\\x") == b"a\tb\\cx"
+    for key, table in (("n", int), ("ref", uuid.UUID), ("price", Decimal)):
+        typed: Any = __import__("typing").TypedDict("T", {key: table})
+        read = _key_reader(StoreTable.derive("farm", "t", RecordType.of(typed), key))
+        assert read is not None
 
 
 def test_the_short_way_gives_the_same_row() -> None:
