@@ -56,6 +56,8 @@ def condition(column: Column, asked: Filter) -> Condition:
         return Condition(build("{} IS NULL" if asked.value else "{} IS NOT NULL", column.place), exact=True)
     if asked.op == "in":
         return _among(column, asked.value)
+    if asked.op == "has":
+        return _present(column, exact=False)
     if asked.value is None:
         return Condition(build("false"), exact=True)
     return _compared(column, asked)

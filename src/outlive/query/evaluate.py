@@ -66,6 +66,8 @@ def check(condition: Filter) -> Check:
     if condition.op == "in":
         return _member(wanted)
     test = OPERATORS[condition.op].test
+    if condition.op == "has":
+        return lambda value: value is not None and test(value, wanted)
     return lambda value: value is not None and wanted is not None and test(value, wanted)
 
 

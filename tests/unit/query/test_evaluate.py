@@ -115,3 +115,12 @@ def test_page() -> None:
     assert found([5, 3], (), 0) == []
     assert found([5, 3], (), None, 1) == [3]
     assert found([5, 3], (), 3, 4) == []
+
+
+def test_a_list_may_have_none_as_its_element() -> None:
+    """has=None looks for an element None; no list, no element; what has no elements is no answer."""
+    records = [(1, {"x": [None]}), (2, {"x": ["a"]}), (3, {}), (4, {"x": {None: 1}})]
+    query = parse({"x__has": None})
+    assert [key for key, _ in select(query, records, dict.get)] == [1, 4]
+    with pytest.raises(BadQuery, match="no has with"):
+        select(query, [(1, {"x": "text"})], dict.get)
