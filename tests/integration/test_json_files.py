@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 
 import outlive
 from outlive.errors import FileMalformed, KeyTaken, MappingRetired, Unholdable
+from outlive.runtime import switching
 from outlive.stores.backing import Backing
+from outlive.stores.files import Sidecar
 
 Make = Callable[..., outlive.Service]
 PHASES = ["legacy", "dual_write", "dual_read", "database"]
@@ -134,6 +137,35 @@ def test_a_loaded_list_is_saved_over_what_others_did_since(make: Make, tmp_path:
         assert items.load() == wanted[1:]
         items.save([row for row in items.load() if row["id"] != 4])
         assert [row["id"] for row in items.load()] == [0, 1, 5, 7]
+
+
+def test_a_row_that_is_back_is_not_deleted_by_its_old_tombstone(make: Make, tmp_path: Path) -> None:
+    """While a back-fill looks for late deletes, a row that was deleted and saved again since stays, landed or not."""
+    path = tmp_path / "items.json"
+    service = make()
+    items = outlive.json_file(path, service=service, phase="dual_write", default=[{"id": 1}, {"id": 2}, {"id": 3}])
+    store: Any = service.stores["items"]
+    with service.open():
+        for key in (1, 2, 3):
+            items.repository.delete(key).result()
+        items.repository.put({"id": 1, "n": 1}).result()
+        service.committer.paused = True
+        thread = threading.Thread(target=items.repository.put({"id": 2, "n": 2}).result)
+        thread.start()
+        ends = time.monotonic() + 20
+        while not service.committer.pending() and time.monotonic() < ends:
+            time.sleep(0.001)
+        store.image[3] = {"id": 3, "out of": "a stale file"}
+        Sidecar.path_of(path).unlink(missing_ok=True)
+        assert service.database is not None
+        with service.database.connect() as conn:
+            switching.stay_deleted(service, store, conn)
+            rows = conn.execute("SELECT key FROM outlive.unlanded").fetchall()
+        service.committer.paused = False
+        service.committer.wake()
+        thread.join(20)
+        assert items.load() == [{"id": 1, "n": 1}, {"id": 2, "n": 2}]
+        assert rows == [("3",)]
 
 
 def test_two_blocks_at_once_save_their_own_rows(make: Make, tmp_path: Path) -> None:

@@ -319,7 +319,7 @@ def stay_deleted(service: Service, store: Store, conn: psycopg.Connection[Any]) 
     with store.units.lock:
         for key, record in list(store.image_items()):
             version = buried.get(fill.literal(store, key), 0)
-            if key in rows or version <= upto or version <= folded.get(key_name(key), 0):
+            if key in rows or _live(store, key) or version <= upto or version <= folded.get(key_name(key), 0):
                 continue
             if not ours:
                 entries.append(Unlanded(store, key, "put", version - 1, 0, store.document(record)[0], _LATE))
