@@ -231,6 +231,8 @@ class _Finder:
             kind, framework = (kind, framework) if kind in {"http", "websocket"} else ("http", "http")
         if not kind:
             return
+        if name in CONSTRUCTORS and any(ref.kind == "class" for ref in self.resolver.resolve(at, call.path)):
+            return  # a class of this tree that only bears a framework's name
         if call.path.endswith(("event.listen", "event.listens_for")):
             return
         if name in {"on", "connect", "bind", "handle", "listen", "observe", "register"} and not call.args:
