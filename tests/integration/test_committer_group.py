@@ -253,6 +253,19 @@ def test_a_number_is_taken_once(bench: Bench) -> None:
     assert bench.stage.sql("SELECT value FROM outlive.counter WHERE store = 'tasks'") == [(3,)]
 
 
+def test_a_split_unit_lands_its_numbers_in_two_parts(bench: Bench) -> None:
+    """The second part of a unit that a phase change ended lands only what it took since; nothing of it is taken twice."""
+    counter: Any = bench.store
+    first, rest = Unit(), Unit()
+    first.draws[counter], rest.draws[counter] = range(1, 3), range(1, 3)
+    rest.earlier = (first,)
+    for unit in (first, rest):
+        drive(group.save_draws([unit]), bench.stage.conn)
+    rest.draws[counter] = range(1, 4)
+    drive(group.save_draws([rest]), bench.stage.conn)
+    assert bench.stage.sql("SELECT value FROM outlive.counter WHERE store = 'tasks'") == [(3,)]
+
+
 def test_a_change_that_began_at_a_merged_one_keeps_what_was_merged(bench: Bench) -> None:
     """The row that a merge makes has a version of its own: whoever knows only the merged change's bytes merges too."""
     bench.land(bench.write(1, version=5))

@@ -317,12 +317,21 @@ RETURNING value
 
 def save_draws(units: Iterable[Unit]) -> Step[None]:
     """The numbers without gaps that units took. Raises UnitsRefused where the lock was lost and another has one."""
-    draws = [(counter, numbers, unit) for unit in units for counter, numbers in unit.draws.items()]
+    draws = [(counter, _fresh(unit, counter), unit) for unit in units for counter in unit.draws]
     for counter, numbers, unit in sorted(draws, key=lambda draw: (draw[0].name, draw[1].start)):
+        if not numbers:
+            continue
         rows = yield Ask(_DRAW, (counter.host.service, counter.name, numbers.stop - 1, numbers.start))
         if not rows:
             reason = f"the number {numbers.start} was taken by another unit while PostgreSQL was away"
             raise UnitsRefused({unit}, Conflict(store=counter.name, key=str(numbers.start), reason=reason))
+
+
+def _fresh(unit: Unit, counter: Any) -> range:
+    """What the unit took itself, where a phase change ended its first part before it."""
+    numbers = unit.draws[counter]
+    landed = [part.draws[counter].stop for part in unit.earlier if counter in part.draws]
+    return range(max([numbers.start, *landed]), numbers.stop)
 
 
 _UNLANDED = """
