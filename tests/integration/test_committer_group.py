@@ -254,7 +254,7 @@ def test_a_number_is_taken_once(bench: Bench) -> None:
 
 
 def test_a_split_unit_lands_its_numbers_in_two_parts(bench: Bench) -> None:
-    """The second part of a unit that a phase change ended lands only what it took since; nothing of it is taken twice."""
+    """The second part of a unit that a phase change ended lands only what it took since."""
     counter: Any = bench.store
     first, rest = Unit(), Unit()
     first.draws[counter], rest.draws[counter] = range(1, 3), range(1, 3)

@@ -1,4 +1,7 @@
-"""Files into tables and back: nothing is lost, bad records are named, a killed load goes on, byte for byte."""
+"""Files into tables and back: nothing is lost, bad records are named, a killed load goes on, byte for byte.
+
+Long: one promise of a load a test, all on the same records and fixtures.
+"""
 
 from __future__ import annotations
 
