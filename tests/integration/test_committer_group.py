@@ -151,10 +151,10 @@ def test_a_change_of_other_fields_merges(bench: Bench) -> None:
     bench.land(bench.write(1, title="theirs"))
     outcome = bench.land(bench.write(1, "patch", 5, base=4, done=True))
     assert bench.stage.row(1) == ("theirs", True, [])
-    ((_, key, document, version),) = outcome.merged
+    ((key, document, version),) = [(m.key, m.document, m.version) for m in outcome.merged]
     assert (key, document["title"], document["done"], version) == (1, "theirs", True, HIGH + 1)
     outcome = bench.land(bench.write(1, "patch", 6, base=4, tags=...))
-    assert "tags" not in outcome.merged[0][2]
+    assert "tags" not in outcome.merged[0].document
     assert bench.unlanded() == []
 
 
@@ -355,7 +355,7 @@ def test_a_late_change_of_other_fields_merges(bench: Bench) -> None:
     outcome = bench.replay(bench.write(1, "patch", 9, base=4, done=True))
     assert bench.stage.row(1) == ("theirs", True, [])
     assert bench.version(1) == HIGH + 1
-    assert [key for _, key, _, _ in outcome.merged] == [1]
+    assert [merged.key for merged in outcome.merged] == [1]
 
 
 @pytest.mark.parametrize("version", [9, HIGH + 9])

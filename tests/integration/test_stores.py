@@ -266,6 +266,7 @@ def test_a_record_put_again_without_an_image_keeps_its_place(make: Make) -> None
         at.put({"id": 1, "again": True}).result()
         assert at.keys().result() == [0, 1, 2, 3]
         with service.unit():
+            at.patch(0, n=1).result()
             at.delete(0).result()
             at.put({"id": 0}).result()
             at.put({"id": 9}).result()

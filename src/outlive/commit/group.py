@@ -42,11 +42,23 @@ class Fenced(Exception):
 
 
 @dataclass(slots=True)
+class Merged:
+    """A change that was put on top of what others had done: as its unit sealed it, and the row that came of it."""
+
+    store: Any
+    key: Key
+    sealed: Document
+    sealed_version: int
+    document: Document
+    version: int
+
+
+@dataclass(slots=True)
 class Outcome:
     """What a group did: rows' versions where PostgreSQL raised them, rows as merged, changes that stay outside."""
 
     raised: list[tuple[Any, Key, int, int]] = field(default_factory=list)
-    merged: list[tuple[Any, Key, Document, int]] = field(default_factory=list)
+    merged: list[Merged] = field(default_factory=list)
     unlanded: list[Unlanded] = field(default_factory=list)
     reread: list[tuple[Any, Key]] = field(default_factory=list)
 
@@ -198,17 +210,18 @@ def _merge(writes: list[Write], outcome: Outcome) -> Step[None]:
         elif clashing := clashes(write, stored.document):
             _contend(write, stored, clashing, again, outcome)
         else:
-            again.append(_on_top(write, stored.document, stored.version))
-    for write in again:
-        outcome.merged.append((write.store, write.key, write.document or {}, write.version))
+            again.append(_on_top(write, stored, outcome))
     if again:
         yield from _put(again, outcome)
 
 
-def _on_top(write: Write, document: Document, version: int) -> Write:
-    write.document = merged = overlaid(document, write)
-    write.version = max(write.version, version) + 1  # its own version stands for its own bytes, to whoever began there
+def _on_top(write: Write, stored: Any, outcome: Outcome) -> Write:
+    sealed, sealed_version = write.document or {}, write.version
+    write.document = merged = overlaid(stored.document, write)
+    # the sealed version stands for the sealed bytes, to whoever began there
+    write.version = max(write.version, stored.version) + 1
     write.literals = write.store.table.row(write.key, merged, write.version, write.position)
+    outcome.merged.append(Merged(write.store, write.key, sealed, sealed_version, merged, write.version))
     return write
 
 
@@ -221,7 +234,7 @@ def _contend(write: Write, stored: Any, fields: list[str], again: list[Write], o
         f"overwritten by a newer change of {', '.join(sorted(fields))}",
     )  # fmt: skip
     outcome.unlanded.append(loser)
-    again.append(_on_top(write, stored.document, stored.version))
+    again.append(_on_top(write, stored, outcome))
 
 
 def _lost(write: Write, reason: str, outcome: Outcome) -> None:
@@ -452,8 +465,7 @@ def _replay_patch(write: Write, stored: Any, puts: list[Write], outcome: Outcome
         outcome.unlanded.append(old)
     if stored.version >= write.version and overlaid(stored.document, write) == stored.document:
         return
-    puts.append(_on_top(write, stored.document, stored.version))
-    outcome.merged.append((write.store, write.key, write.document or {}, write.version))
+    puts.append(_on_top(write, stored, outcome))
 
 
 def _outrun(write: Write, outcome: Outcome) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from outlive.commit.group import Outcome
+from outlive.commit.group import Merged, Outcome
 from outlive.commit.unit import ABSENT, Kept, Unit
-from outlive.records import canonical
+from outlive.records import MISSING, canonical, parse
 
 if TYPE_CHECKING:
     from outlive.runtime.service import Service
@@ -28,8 +28,8 @@ class Landing:
         with self.service.units.lock:
             for store, key, mine, version in outcome.raised:
                 self._raise(store, key, mine, version)
-            for store, key, document, version in outcome.merged:
-                self._merge(store, key, document, version)
+            for merged in outcome.merged:
+                self._merge(merged)
             for entry in outcome.unlanded:
                 self._note_unlanded(entry)
             self.reread += outcome.reread
@@ -47,16 +47,24 @@ class Landing:
         if kept is not None and kept.version == mine:
             kept.version = version
 
-    def _merge(self, store: Any, key: Any, document: dict[str, Any], version: int) -> None:
-        self.service.clock.observe(version)
+    def _merge(self, merged: Merged) -> None:
+        """What others had done to the row comes to the record, but for what this process has changed since."""
+        store, key = merged.store, merged.key
+        self.service.clock.observe(merged.version)
         kept = store.kept.get(key)
         record = store.image_get(key)
         if kept is None or record is ABSENT or store.retired:
             return
+        version, document, later = merged.version, dict(merged.document), set()
+        if kept.version != merged.sealed_version:  # later units are sealed, on their way or in the journal
+            version, latest = kept.version, parse(kept.encoded)
+            later = {name for name in {*latest, *merged.sealed} if latest.get(name) != merged.sealed.get(name)}
+            document = {name: value for name, value in document.items() if name not in later}
+            document.update({name: value for name, value in latest.items() if name in later})
         busy = {name for change in store.unsettled.get(key, ()) if not change.unit.ended for name in change.stamps}
         for name in set(document) | set(store.record_type.document(record)):
-            if name not in busy:
-                store.write_field(key, record, name, document.get(name, _missing()))
+            if name not in busy and name not in later:
+                store.write_field(key, record, name, document.get(name, MISSING))
         store.kept[key] = Kept(canonical(document), version, kept.position)
 
     def _note_unlanded(self, entry: Any) -> None:
@@ -74,9 +82,3 @@ class Landing:
                 store.outside.discard(change.key)
                 store.stats["unlanded"] = max(0, store.stats["unlanded"] - 1)
                 self.superseded.append((store, change.key, change.version))
-
-
-def _missing() -> Any:
-    from outlive.records import MISSING
-
-    return MISSING

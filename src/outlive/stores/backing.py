@@ -141,6 +141,8 @@ class Backing:
         if insert and (store.claimed(unit, key) if earlier is None else earlier.op != "delete"):
             raise KeyTaken(store=store.name, key=key_text(key))
         stays = earlier is None or earlier.op == "patch" or (earlier.op == "put" and earlier.keeps_place)
+        if earlier is not None and earlier.op == "delete":
+            earlier.before_position = None  # it comes last, wherever the deleted one stood
         change = store.direct(unit, key, "put")
         change.keeps_place = stays and not insert
         change.document = self.record_type.document(record)
