@@ -182,11 +182,11 @@ class _Finder:
         self._add(at, Entry(kind, "loop", f"loop in {scope.name}", at[0], scope.line), weak=True)
 
     def _class(self, at: At, scope: Scope) -> None:
-        _, outside = self.resolver.bases(at)
+        inside, outside = self.resolver.bases(at)
         names = {each.rsplit(".", 1)[-1].rstrip("()") for each in outside}
         grpc = any(
             (each.endswith(("Servicer", "Base")) and "grpc" in each.lower()) or each.endswith("Servicer")
-            for each in names
+            for each in (*names, *(base[1].rsplit(".", 1)[-1] for base in inside))
         )
         for bases, kind, framework, prefixes in CLASS_METHODS:
             if not names.intersection(bases):
@@ -206,7 +206,7 @@ class _Finder:
                 line = self.files[at[0]].scopes[method[1]].line
                 self._add(method, Entry("message", "convention", f"{at[1]}.{name}", at[0], line), weak=True)
         for bind in scope.binds:
-            if bind.target in {"get", "post"} and bind.value[0] == "p":
+            if outside and bind.target in {"get", "post"} and bind.value[0] == "p":
                 self._targets(at, bind.value, Entry("http", "http", bind.target.upper(), at[0], bind.line))
 
     def _methods(self, at: At, kind: str, framework: str, prefixes: tuple[str, ...]) -> None:

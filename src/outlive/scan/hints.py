@@ -19,12 +19,12 @@ LINK_TYPES = re.compile(
     r"\b(WebSocket\w*|\w*Connection|\w*Socket|Task|Future|R?Lock|Semaphore|Event|\w*Queue|Thread|Process|Popen|StreamWriter|"
     r"StreamReader|\w*Transport|Client|AsyncClient|ClientSession|VoiceClient|VoiceProtocol|Timer|TimerHandle|Condition|"
     r"Subscription|WebSocketServerProtocol|WebSocketClientProtocol|WebSocketResponse|Executor|Job|SSHClient|Session|"
-    r"MemoryObjectSendStream|Server|CancelScope|Barrier|Subprocess|TelegramClient|Channel|socket|AsyncTask|Protocol)\b"
+    r"MemoryObjectSendStream|Weak\w+|Server|CancelScope|Barrier|Subprocess|TelegramClient|Channel|socket|AsyncTask|Protocol)\b"
 )
 LINK_CALLS = re.compile(
     r"(^|\.)(create_task|ensure_future|Lock|RLock|Semaphore|Event|Queue|Future|create_future|Thread|Timer|Popen|Process|"
     r"Condition|call_later|create_subprocess_\w+|open_connection|start_server|WebSocketResponse|accept|connect|ClientSession|"
-    r"AsyncClient|SimpleQueue|run_coroutine_threadsafe|BoundedSemaphore|PriorityQueue|LifoQueue|get_running_loop|socket)$"
+    r"AsyncClient|SimpleQueue|run_coroutine_threadsafe|BoundedSemaphore|PriorityQueue|weakref\.proxy|weakref\.ref|LifoQueue|get_running_loop|socket)$"
 )
 LINK_KEYS = re.compile(r"\b(socket|\w*Socket|StreamWriter|\w*Transport|\w*Connection)$")
 CALLABLE_TYPES = re.compile(

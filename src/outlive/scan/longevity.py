@@ -17,6 +17,8 @@ PER_REQUEST = frozenset({"http.server", "socketserver", "protocol", "discord.ui"
 _SETUP = word_set("""
     __init__ __post_init__ setup setup_hook start startup initialize connect on_ready run init configure build
     __aenter__ __enter__ __new__ open on_startup _setup _init main boot create""")
+_SETS_UP = frozenset({"setup", "init", "initialize", "initialise", "configure", "bootstrap"})
+_WAITS = word_set("connect wait read receive recv join blocking acquire get put next reconnect retry")
 SERVER_WORDS = frozenset({"server", "broker", "daemon"})
 STORAGE_WORDS = frozenset(
     {"repository", "store", "storage", "backend", "db", "database", "repo", "memory", "persistence"}
@@ -103,7 +105,8 @@ class Longevity:
         """Whether objects are errors, visitors, values of a thread: gone before long whoever makes them."""
         names = self._ancestors(owner, 0)
         own = words(self.resolver.scope(owner).name)
-        if own[-1:] in _COLLECTIONS and not set(own) & STORAGE_WORDS and not self._at_import(owner):
+        named = own[-1:] in _COLLECTIONS and (len(own) < 3 or self._collection(owner))
+        if named and not set(own) & STORAGE_WORDS and not self._at_import(owner):
             return True
         return any(_NEVER.search(name) or name in _VALUES for name in names)
 
@@ -121,7 +124,7 @@ class Longevity:
         """Whether requests or messages make objects of the class, so that each is one of many."""
         return any(
             self.resolver.scope(at).kind == "function"
-            and self.resolver.scope(at).name not in _SETUP
+            and not _sets_up(self.resolver.scope(at).name)
             and self.resolver.owner(*at) != owner
             and serving(self.reached.get(at, ()))
             and at not in self.entries
@@ -152,7 +155,7 @@ class Longevity:
 
     def _belongs(self, owner: At, at: At) -> bool:
         """Whether an object made in a method that sets things up becomes an attribute of its maker."""
-        return self.resolver.scope(at).name in _SETUP and self._is_attribute(owner, at)
+        return _sets_up(self.resolver.scope(at).name) and self._is_attribute(owner, at)
 
     def _is_attribute(self, owner: At, at: At) -> bool:
         """Whether the object made in a method becomes an attribute of its maker."""
@@ -207,7 +210,7 @@ class Longevity:
     def named(self, owner: At) -> bool:
         """Whether a class is named as one that keeps what it is given."""
         found = words(self.resolver.scope(owner).name)
-        if set(found) & STORAGE_WORDS or (len(found) > 1 and found[-1] == "queue"):
+        if set(found) & STORAGE_WORDS or (len(found) > 1 and found[-1] == "queue" and not self._generic(owner)):
             return True
         return bool(set(found) & HOLDER_WORDS) and not self._collection(owner)
 
@@ -218,6 +221,13 @@ class Longevity:
             name for name in ("__getitem__", "__iter__", "__len__", "__contains__") if f"{owner[1]}.{name}" in inner
         ]
         return len(dunder) > 1 or bool(self._ancestors(owner, 0) & {"dict", "list", "set", "Mapping", "MutableMapping"})
+
+    def _generic(self, owner: At) -> bool:
+        """Whether it holds values of a type that its users choose: a container, not somebody's data."""
+        bases = self._ancestors(owner, 0) | {base[1] for base in self.resolver.scope(owner).bases if len(base) > 1}
+        return any(each.rsplit(".", 1)[-1].startswith("Generic") for each in bases if isinstance(each, str)) or any(
+            self._generic(base) for base in self.resolver.bases(owner)[0] if base != owner
+        )
 
     def _inside(self, owner: At, line: int) -> bool:
         scope = self.resolver.scope(owner)
@@ -232,6 +242,8 @@ class Longevity:
             entry = self.entries.get((owner[0], qual))
             if entry is None or (entry.kind in {"startup", "cli"} and entry.framework != "cmd"):
                 continue
+            if entry.framework == "loop" and set(words(qual[len(prefix) :])) & _WAITS:
+                continue
             own = entry.path == owner[0] and entry.line == self.resolver.scope((owner[0], qual)).line
             if own and entry.framework in PER_REQUEST:
                 continue
@@ -241,3 +253,8 @@ class Longevity:
                 continue
             return f"its method {qual[len(prefix) :]} is a door: {entry.name}"
         return ""
+
+
+def _sets_up(name: str) -> bool:
+    """Whether a function's name says that it runs while things are put together."""
+    return name in _SETUP or bool(set(words(name)[:1]) & _SETS_UP)
