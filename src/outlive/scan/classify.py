@@ -16,12 +16,13 @@ from outlive.scan.hints import (
     LEGACY_WORDS,
     PLAIN,
     REGISTER_WORDS,
+    SETTING_UP,
     SETTINGS,
     TEST_CLASS,
     TEST_PATHS,
 )
 from outlive.scan.likeness import Likeness, Verdict, World, empty, items, names_in
-from outlive.scan.longevity import NAMED
+from outlive.scan.longevity import NAMED, STORAGE_WORDS
 from outlive.scan.resolve import At
 from outlive.scan.slots import Slot
 from outlive.scan.summary import Val
@@ -198,12 +199,13 @@ class _Case(Likeness):
         if passing:
             return Verdict("other", [passing])
         doors = _doors(self.world, self.later)
-        live = [entry for entry in doors if serving((entry,))]
+        framework = self.world.service.get(slot.path, "") in self.world.frameworks
+        live = [entry for entry in doors if serving((entry,)) and not framework]
         if self.world.service.get(slot.path, "") not in self.world.applications:
             live = [entry for entry in live if entry.kind in OUTSIDE and entry.framework not in INNER]
         if live:
             return Verdict("store", [*(f"written by {each.kind} {each.name}" for each in live[:3]), *self._why()])
-        kept = self._kept_unseen(doors)
+        kept = self._kept_by_framework() if framework else self._kept_unseen(doors)
         if kept:
             return Verdict("store", [kept, *self._why()])
         if doors:
@@ -223,9 +225,18 @@ class _Case(Likeness):
             return "replaced as a whole by what was computed, never added to"
         if parts(slot.annotation)[0].lower() == "tuple":
             return "a tuple that is replaced as a whole"
+        if slot.kind in {"instance", "module"} and self._set_up():
+            return "filled only by what puts the program together"
         if slot.container == "list" and words(slot.name)[-1:] in {("path",), ("paths",), ("dirs",)}:
             return "a search path"
         return "limits and cooldowns, which may begin again" if self.own_words & EPHEMERAL_WORDS else ""
+
+    def _kept_by_framework(self) -> str:
+        """Why a container of a framework is a store: its class is named as a storage and keeps what it is given."""
+        storage = set(words(self.slot.key[1])) & STORAGE_WORDS
+        if self.slot.kind == "instance" and storage and (self._kept_for_callers() or self._puts_and_gets()):
+            return "written by methods of a storage whose callers are not in this tree"
+        return ""
 
     def _kept_unseen(self, doors: list[Entry]) -> str:
         """Why it is a store though no door was seen to lead to a write, empty when nothing says so."""
@@ -288,7 +299,27 @@ class _Case(Likeness):
         """Whether an attribute is only ever set anew, to something that does not come from itself or from a caller."""
         if not self.later or any(use.how != "rebind" for use in self.later):
             return False
-        return not any(use.value[0] == "d" or self._answers(use.at, use.value) for use in self.later)
+        return not any(
+            (use.value[0] == "d" and not self._from_elsewhere(use)) or self._answers(use.at, use.value)
+            for use in self.later
+        )
+
+    def _from_elsewhere(self, use: Use) -> bool:
+        """Whether what is derived comes from another attribute, or from a container that the function made itself."""
+        root = re.split(r"[\[(]", use.value[1])[0]
+        if root.startswith("self."):
+            return root != f"self.{self.slot.name}"
+        binds = self.world.files[use.at[0]].scopes[use.at[1]].binds
+        return any(bind.target == root and bind.value[0] == "k" for bind in binds)
+
+    def _set_up(self) -> bool:
+        """Whether only what puts the program together fills it, and nobody takes out or edits single items."""
+        filling = [use for use in self.later if use.how in INSERTS or use.how == "rebind"]
+        emptied = [use for use in self.later if use.how in {"clear", "rebind"}]
+        fills = [use for use in filling if use not in emptied or use.value[0] not in {"k", "n"}]
+        if self.slot.container in PLAIN or not fills or any(use not in [*filling, *emptied] for use in self.later):
+            return False
+        return all(set(words(use.at[1].rsplit(".", 1)[-1])[:1]) & SETTING_UP for use in fills)
 
     def _plain_matters(self) -> bool:
         kind = self.slot.container

@@ -40,6 +40,8 @@ MOST_ENTRIES = 8
 OUTSIDE = frozenset({"http", "bot", "message", "websocket"})
 
 
+_ROUTE_LIKE = re.compile(r"^/(?!/)", re.MULTILINE)
+_NO_ROUTERS = frozenset({"re", "os", "posixpath", "shutil", "subprocess", "sys", "glob"})
 # what tests send reaches everything, and says nothing of what runs for long
 TEST_FILES = re.compile(r"(^|/)(tests?/|test_[^/]*\.py$|[^/]*_tests?\.py$|conftest\.py$|tests\.py$)")
 
@@ -227,12 +229,16 @@ class _Finder:
     def _registered(self, at: At, call: Call) -> None:
         name = call.path.rsplit(".", 1)[-1]
         kind, framework = REGISTER.get(name) or CONSTRUCTORS.get(name) or ("", "")
-        if any(each[0] == "l" and each[1] == "str" and each[2].startswith("/") for each in call.args):
+        if _ROUTE_LIKE.search("\n".join(each[2] for each in call.args if each[0] == "l" and each[1] == "str")) and (
+            call.path.split(".", maxsplit=1)[0] not in _NO_ROUTERS
+        ):
             kind, framework = (kind, framework) if kind in {"http", "websocket"} else ("http", "http")
         if not kind:
             return
         if name in CONSTRUCTORS and any(ref.kind == "class" for ref in self.resolver.resolve(at, call.path)):
             return  # a class of this tree that only bears a framework's name
+        if any(ref.kind == "func" for ref in self.resolver.resolve(at, call.path)):
+            framework = "own"
         if call.path.endswith(("event.listen", "event.listens_for")):
             return
         if name in {"on", "connect", "bind", "handle", "listen", "observe", "register"} and not call.args:

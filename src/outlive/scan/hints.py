@@ -27,6 +27,10 @@ LINK_CALLS = re.compile(
     r"AsyncClient|SimpleQueue|run_coroutine_threadsafe|BoundedSemaphore|PriorityQueue|weakref\.proxy|weakref\.ref|LifoQueue|get_running_loop|socket)$"
 )
 LINK_KEYS = re.compile(r"\b(socket|\w*Socket|StreamWriter|\w*Transport|\w*Connection)$")
+LIVE_FIELDS = word_set("""
+    ws websocket writer sock socket conn connection transport process proc popen thread stream peer greenlet
+    _ws _websocket _writer _sock _socket _conn _connection _transport _process _proc _thread _stream _peer""")
+LIVE_OWNERS = frozenset({("session",), ("connection",), ("client",), ("peer",), ("conn",), ("remote",)})
 CALLABLE_TYPES = re.compile(
     r"\b(Callable|type|Type|Handler|Plugin|Coroutine|Awaitable|Command|ModuleType|Blueprint|Factory)\b"
 )
@@ -35,6 +39,7 @@ REGISTER_WORDS = word_set("""
     middlewares extensions routes adapters converters parsers serializers encoders decoders backends loaders
     validators codecs cogs""")
 SETTINGS = frozenset({"settings", "config", "configuration", "options", "defaults", "default"})
+SETTING_UP = frozenset({"setup", "init", "initialize", "configure", "bootstrap", "discover", "load", "unload"})
 ALWAYS_REGISTER = word_set("""
     plugin plugins hook hooks callback callbacks middleware middlewares extensions handlers receivers listeners
     registry""")
@@ -52,6 +57,7 @@ EXAMPLE_PATHS = re.compile(
 PLAIN = word_set("""
     int float str bytes bool datetime date Decimal count""")
 INNER = frozenset({"middleware", "callback", "event", "signal", "asyncio", "protocol", "executor", "subscribe"})
+OWN_DOORS = frozenset({"own", "wsgi", "asgi", "convention", "loop", "threading", "http.server", "socketserver"})
 COUNT_WORDS = frozenset({"counts", "count", "total", "totals"})
 TRAFFIC_WORDS = frozenset({"request", "requests", "error", "errors", "call", "calls"})
 LEGACY_WORDS = frozenset({"legacy", "deprecated", "obsolete", "old"})

@@ -19,6 +19,8 @@ from outlive.scan.hints import (
     LINK_KEYS,
     LINK_TYPES,
     LINK_WORDS,
+    LIVE_FIELDS,
+    LIVE_OWNERS,
     METRIC_WORDS,
     PLAIN,
     REGISTER_WORDS,
@@ -30,6 +32,8 @@ from outlive.scan.slots import Slot
 from outlive.scan.summary import Summary, Val
 from outlive.scan.uses import INSERTS, Use
 from outlive.scan.words import words
+
+WEAK = ("WeakSet", "WeakValueDictionary", "WeakKeyDictionary")
 
 
 @dataclass
@@ -59,6 +63,7 @@ class World:
     runs: set[str] = field(default_factory=set)
     top: str = ""
     applications: set[str] = field(default_factory=set)
+    frameworks: set[str] = field(default_factory=set)
 
     def entries(self, at: At) -> tuple[Entry, ...]:
         """The doors that lead to a scope."""
@@ -113,8 +118,10 @@ class Likeness:
         stated = parts(self.slot.annotation)[1] if self.slot.annotation else ()
         if len(stated) == 2 and LINK_KEYS.search(stated[0]):
             return Verdict("connection-state", [f"keyed by {stated[0]}, which lives in this process only"])
-        if self.slot.container in {"WeakSet", "WeakValueDictionary", "WeakKeyDictionary"}:
+        if self.slot.container in WEAK or any(each in self.slot.annotation for each in WEAK):
             return Verdict("connection-state", ["weak references to live objects"])
+        if self.slot.records and all(self._alive(record) for record in self.slot.records):
+            return Verdict("connection-state", ["holds objects that each stand for an open connection or a process"])
         owner = words(self.slot.key[1])[-1:] if self.slot.kind == "instance" else ()
         if owner in {("lock",), ("semaphore",), ("connection",), ("transport",), ("socket",)}:
             return Verdict("connection-state", [f"part of a {owner[0]}"])
@@ -137,6 +144,20 @@ class Likeness:
                 "connection-state", [f"named after live things: {', '.join(sorted(self.own_words & LINK_WORDS))}"]
             )
         return None
+
+    def _alive(self, record: At) -> bool:
+        """Whether a class of the tree has a socket, process or peer, and is named after that or keeps no data."""
+        own = [record, *self.world.resolver.bases(record)[0]]
+        names = {
+            bind.target.removeprefix("self.")
+            for at in own
+            for qual in (at[1], f"{at[1]}.__init__")
+            if qual in self.world.files[at[0]].scopes
+            for bind in self.world.files[at[0]].scopes[qual].binds
+        }
+        if not names & LIVE_FIELDS or words(record[1])[-1:] in LIVE_OWNERS:
+            return bool(names & LIVE_FIELDS)
+        return not any((key[0], key[1]) in own and _inserted_into(uses) for key, uses in self.world.uses.items())
 
     def _of_link_type(self, held: str) -> bool:
         """Whether a type names connections, tasks or locks; a class of this tree that only sounds so does not count."""
@@ -219,6 +240,9 @@ class Likeness:
         found = [value for at, value in inserted if self._callable(at, value)]
         if found and len(found) * 2 >= len(inserted):
             return Verdict("registry", ["functions or classes are registered in it"])
+        fills = [use for use in self.later if use.how in INSERTS]
+        if fills and all(self._by_decorator(use) for use in fills):
+            return Verdict("registry", ["a decorator fills it with what it decorates"])
         owner = words(self.slot.key[1]) if self.slot.kind in {"class", "instance"} else ()
         if self.own_words & ALWAYS_REGISTER or owner[-1:] == ("registry",):
             return Verdict("registry", ["named a registry of code"])
@@ -228,6 +252,15 @@ class Likeness:
                 [f"named a registry ({', '.join(sorted(self.own_words & REGISTER_WORDS))}), not written while serving"],
             )
         return None
+
+    def _by_decorator(self, use: Use) -> bool:
+        """Whether an inner function puts in what it makes of the function that it is given."""
+        file = self.world.files[use.at[0]]
+        scope = file.scopes[use.at[1]]
+        if not scope.parent or file.scopes[scope.parent].kind != "function":
+            return False
+        made = {*names_in(use.value), *names_in(use.key)}
+        return any(one.name in made and self._callable(use.at, ("p", one.name)) for one in scope.params)
 
     def _callable(self, at: At, value: Val) -> bool:
         if value[0] == "f":
@@ -436,6 +469,10 @@ class Likeness:
             if given & set(names_in(bind.value)) or self._creates_value(use.at, bind.value):
                 given.add(bind.target)
         return bool(given & set(names_in(use.value)) or given & set(names_in(use.key)) or self._creates(use))
+
+
+def _inserted_into(uses: list[Use]) -> bool:
+    return any(use.how in INSERTS for use in uses)
 
 
 def counter_used(world: World, slot: Slot, writes: list[Use]) -> bool:
