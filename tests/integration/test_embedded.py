@@ -348,6 +348,7 @@ def test_a_taken_port_is_left_to_its_owner(home: Path) -> None:
     before = server.start().port
     server.stop()
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", before))
         taken.listen()
         after = server.start()

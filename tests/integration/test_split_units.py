@@ -87,6 +87,25 @@ def test_a_phase_change_waits_for_an_open_unit(stage: Stage, move: tuple[str, st
     stage.play(schedule)
 
 
+def test_a_unit_that_ended_before_the_way_back_lands(stage: Stage) -> None:
+    """What was on its way to PostgreSQL when its store went back to `legacy` is there once it is acknowledged."""
+    service, tasks, _ = shop(stage, "dual_write", 60)
+
+    async def schedule() -> None:
+        service.committer.paused = True
+        writing = asyncio.create_task(asyncio.to_thread(tasks.__setitem__, 1, Task(1, "first")))
+        await until(lambda: bool(service.committer.pending()))
+        changing = asyncio.create_task(to(service, "tasks", "legacy"))
+        await until(lambda: service.stores["tasks"].phase == "legacy")
+        service.committer.paused = False
+        service.committer.wake()
+        await writing
+        await changing
+        assert stage.row(1) == ("first", False, [])
+
+    stage.play(schedule)
+
+
 @pytest.mark.parametrize("move", NEIGHBOURS)
 def test_a_unit_that_stays_open_is_split(stage: Stage, move: tuple[str, str]) -> None:
     """Both parts of it land, each under its phase and each once, and the event names unit, age, site and stores."""

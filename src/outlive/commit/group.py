@@ -8,7 +8,7 @@ puts, exclusive for deletes, I5), deletes, puts, in-place changes. A key that oc
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -32,7 +32,7 @@ from outlive.commit.writes import (
     writes_of,
 )
 from outlive.errors import Conflict, KeyTaken, Unholdable
-from outlive.postgres.drive import Ask, Step
+from outlive.postgres.drive import Ask, Step, together
 from outlive.postgres.upsert import Statements
 from outlive.records import MISSING, canonical, key_name
 
@@ -105,11 +105,11 @@ def land(
 ) -> Step[Outcome]:
     """One group, as one transaction. Raises Fenced, UnitsRefused, psycopg.Error."""
     outcome = Outcome()
-    yield from begin(member, epoch, seq)
+    steps = [begin(member, epoch, seq)]
+    steps += [lock(next(iter(stores[name].values())).store, stores[name].values()) for name in sorted(stores)]
     for name in sorted(stores):
-        yield from lock(next(iter(stores[name].values())).store, stores[name].values())
-    for name in sorted(stores):
-        yield from _land_store(stores[name], outcome)
+        steps += _store_steps(stores[name], outcome)
+    yield from together(steps)
     yield from save_draws(units)
     yield from save_unlanded(outcome.unlanded, member)
     failpoints.hit("commit.before")
@@ -126,6 +126,11 @@ def lock(store: Any, writes: Iterable[Write]) -> Step[None]:
 
 
 def _land_store(writes: dict[Key, Write], outcome: Outcome) -> Step[None]:
+    for step in _store_steps(writes, outcome):
+        yield from step
+
+
+def _store_steps(writes: dict[Key, Write], outcome: Outcome) -> Iterator[Step[None]]:
     by_op: dict[str, list[Write]] = {"delete": [], "insert": [], "put": [], "keep": [], "patch": []}
     for write in writes.values():
         if write.error is not None:
@@ -135,13 +140,13 @@ def _land_store(writes: dict[Key, Write], outcome: Outcome) -> Step[None]:
         else:
             by_op[write.op].append(write)
     if by_op["delete"]:
-        yield from _delete(by_op["delete"])
+        yield _delete(by_op["delete"])
     if by_op["insert"]:
-        yield from _insert(by_op["insert"])
+        yield _insert(by_op["insert"])
     for puts in filter(None, (by_op["put"], by_op["keep"])):
-        yield from _put(puts, outcome)
+        yield _put(puts, outcome)
     if by_op["patch"]:
-        yield from _patch(by_op["patch"], outcome)
+        yield _patch(by_op["patch"], outcome)
 
 
 def _sorted(writes: list[Write]) -> list[Write]:

@@ -63,7 +63,7 @@ class Unlanded:
 def writes_of(unit: Unit) -> Iterator[Write]:
     """The unit's changes that go to PostgreSQL."""
     for change in unit.changes.values():
-        if change.op != "none" and not change.local and getattr(change.store, "durable", True):
+        if change.op != "none" and not change.local:
             yield _write(change, unit)
 
 

@@ -8,7 +8,7 @@ a savepoint can go on.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString, TypeVar
 
@@ -28,7 +28,36 @@ class Ask:
     values: Sequence[Any] | Mapping[str, Any] = ()
 
 
-Step = Generator[Ask, Rows, T]
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Statements that need not see each other's rows, sent in one go; the step receives a list of rows for each.
+
+    An error is that of the first statement that failed.
+    """
+
+    asks: tuple[Ask, ...]
+
+
+Step = Generator[Ask | Batch, Any, T]
+
+
+def together(steps: Iterable[Step[None]]) -> Step[None]:
+    """Runs steps whose first statements go in one batch; what a step asks then it asks by itself, in their order."""
+    waiting: list[Step[None]] = []
+    asks: list[Any] = []
+    for step in steps:
+        ask = next(step, None)
+        if ask is not None:
+            asks.append(ask)
+            waiting.append(step)
+    answers = yield Batch(tuple(asks))
+    for step, rows in zip(waiting, answers, strict=True):
+        try:
+            ask = step.send(rows)
+            while True:
+                ask = step.send((yield ask))
+        except StopIteration:
+            pass
 
 
 def drive(step: Step[T], conn: psycopg.Connection[Any]) -> T:
@@ -38,8 +67,7 @@ def drive(step: Step[T], conn: psycopg.Connection[Any]) -> T:
             ask = next(step)
             while True:
                 try:
-                    cursor = conn.execute(ask.statement, ask.values)
-                    rows = cursor.fetchall() if cursor.description else []
+                    rows = _answer(ask, conn)
                 except psycopg.Error as error:
                     ask = step.throw(error)
                 else:
@@ -56,8 +84,7 @@ async def drive_async(step: Step[T], conn: psycopg.AsyncConnection[Any]) -> T:
             ask = next(step)
             while True:
                 try:
-                    cursor = await conn.execute(ask.statement, ask.values)
-                    rows = await cursor.fetchall() if cursor.description else []
+                    rows = await _answer_async(ask, conn)
                 except psycopg.Error as error:
                     ask = step.throw(error)
                 else:
@@ -65,3 +92,21 @@ async def drive_async(step: Step[T], conn: psycopg.AsyncConnection[Any]) -> T:
         except StopIteration as done:
             result: T = done.value
     return result
+
+
+def _answer(ask: Ask | Batch, conn: psycopg.Connection[Any]) -> Any:
+    if isinstance(ask, Ask):
+        cursor = conn.execute(ask.statement, ask.values)
+        return cursor.fetchall() if cursor.description else []
+    with conn.pipeline():
+        cursors = [conn.execute(each.statement, each.values) for each in ask.asks]
+    return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+
+
+async def _answer_async(ask: Ask | Batch, conn: psycopg.AsyncConnection[Any]) -> Any:
+    if isinstance(ask, Ask):
+        cursor = await conn.execute(ask.statement, ask.values)
+        return await cursor.fetchall() if cursor.description else []
+    async with conn.pipeline():
+        cursors = [await conn.execute(each.statement, each.values) for each in ask.asks]
+    return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]

@@ -37,7 +37,9 @@ GOOD = Capabilities(
 def findings(settings: Settings | None = None, **changes: Any) -> dict[str, checks.Finding]:
     """What the doctor says about a server with these capabilities."""
     can = replace(GOOD, **changes)
-    held = SimpleNamespace(database=SimpleNamespace(capabilities=lambda: can), settings=settings or Settings())
+    database = SimpleNamespace(capabilities=lambda: can)
+    nothing = SimpleNamespace(execute=lambda *_: SimpleNamespace(fetchall=list, fetchone=lambda: None))
+    held = SimpleNamespace(database=database, settings=settings or Settings(), conn=nothing)
     return {finding.name: finding for finding in checks.server(held)}  # type: ignore[arg-type]
 
 
