@@ -54,10 +54,8 @@ def _service_in(module: Any) -> Service:
     from outlive.runtime.declare import default_service
     from outlive.runtime.service import Service
 
-    if default_service.everything():
-        return default_service
-    services = [value for value in vars(module).values() if isinstance(value, Service)]
-    return services[0] if len(services) == 1 else default_service
+    services = {value for value in vars(module).values() if isinstance(value, Service) and value.everything()}
+    return services.pop() if len(services) == 1 else default_service
 
 
 def declared(service: Service, name: str) -> Target:
