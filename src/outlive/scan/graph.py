@@ -24,7 +24,7 @@ SHORTEST_NAME = 5
 class Graph:
     """`edges` from scope to called scopes; `made` where each class is instantiated; `passed` functions as values."""
 
-    edges: dict[At, set[At]] = field(default_factory=lambda: defaultdict(set))
+    edges: dict[At, dict[At, None]] = field(default_factory=lambda: defaultdict(dict))
     made: dict[At, set[At]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -63,7 +63,7 @@ def _give(resolver: Resolver, at: At, call: Call) -> None:
                 for given in resolver.value(at, value):
                     known = resolver.given[(target[0], target[1], name.lstrip("*"))]
                     if given.kind in _GIVEN and len(known) < 8:
-                        known.add(given)
+                        known[given] = None
 
 
 def _static(scope: Scope) -> bool:
@@ -115,7 +115,7 @@ class _Builder:
                 self.graph.made[(ref.key[0], ref.key[1])].add(at)
                 found = True
             for target in _targets(self.resolver, ref):
-                edges.add(target)
+                edges[target] = None
                 found = True
             if ref.kind == "slot" and ref.depth:
                 found = self._dispatched(edges, ref) or found
@@ -126,7 +126,7 @@ class _Builder:
             if value[0] == "p":
                 self._handed(at, edges, value)
 
-    def _dispatched(self, edges: set[At], ref: Ref) -> bool:
+    def _dispatched(self, edges: dict[At, None], ref: Ref) -> bool:
         """A call of what a container holds may run every function in it."""
         slot = self.resolver.slots.get((ref.key[0], ref.key[1], ref.key[2]))
         found = False
@@ -134,23 +134,23 @@ class _Builder:
             for _, inner, _ in value[4] if value[0] == "k" and len(value) > 4 else ():
                 for each in self.resolver.value(at, inner):
                     for target in _targets(self.resolver, each):
-                        edges.add(target)
+                        edges[target] = None
                         found = True
         return found
 
-    def _by_name(self, at: At, edges: set[At], path: str) -> None:
+    def _by_name(self, at: At, edges: dict[At, None], path: str) -> None:
         """A method of an unknown object, when the service has exactly one of that name."""
         name = path.rsplit(".", 1)[-1].rstrip("()")
         known = self.methods.get(name, ())
         if len(name) >= SHORTEST_NAME and len(known) == 1:
             service = self.resolver.service
             if service.get(known[0][0]) == service.get(at[0]):
-                edges.update(known)
+                edges.update(dict.fromkeys(known))
 
-    def _handed(self, at: At, edges: set[At], value: Val) -> None:
+    def _handed(self, at: At, edges: dict[At, None], value: Val) -> None:
         for ref in self.resolver.value(at, value):
             if ref.kind == "func":
-                edges.add((ref.key[0], ref.key[1]))
+                edges[(ref.key[0], ref.key[1])] = None
 
     def _values(self, at: At, scope: Scope) -> None:
         """Functions that are returned or bound, decorators, and dependencies of parameters."""
@@ -164,21 +164,21 @@ class _Builder:
                 if ref.kind == "func":
                     target = (ref.key[0], ref.key[1])
                     inner = [qual for qual in self.files[target[0]].scopes if qual.startswith(f"{target[1]}.")]
-                    edges.update((target[0], qual) for qual in inner)
+                    edges.update({(target[0], qual): None for qual in inner})
         for param in scope.params:
             for found in self._dependency(outer, param.annotation, param.default):
-                edges.add(found)
+                edges[found] = None
         for op in scope.ops:
             if op.how == "use" and "." in op.path:
                 self._property(at, edges, op.path)
 
-    def _property(self, at: At, edges: set[At], path: str) -> None:
+    def _property(self, at: At, edges: dict[At, None], path: str) -> None:
         base, _, name = path.rpartition(".")
         for ref in self.resolver.resolve(at, base):
             if ref.kind in {"inst", "class"}:
                 inner = f"{ref.key[1]}.{name}"
                 if inner in self.files.get(ref.key[0], Summary("")).scopes:
-                    edges.add((ref.key[0], inner))
+                    edges[(ref.key[0], inner)] = None
 
     def _dependency(self, at: At, annotation: str, default: Val | None) -> Iterator[At]:
         values: list[Val] = []
@@ -205,4 +205,4 @@ class _Builder:
                 if qual.startswith(prefix) and "." not in qual[len(prefix) :]:
                     inner = f"{base[1]}.{qual[len(prefix) :]}"
                     if inner in self.files[base[0]].scopes:
-                        self.graph.edges[(base[0], inner)].add((at[0], qual))
+                        self.graph.edges[(base[0], inner)][(at[0], qual)] = None

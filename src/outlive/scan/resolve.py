@@ -55,7 +55,7 @@ class Resolver:
         self.modules = Modules(files, root)
         self.service = service or {}
         self.own: dict[At, list[Key]] = defaultdict(list)
-        self.given: dict[tuple[str, str, str], set[Ref]] = defaultdict(set)
+        self.given: dict[tuple[str, str, str], dict[Ref, None]] = defaultdict(dict)
         self.attributes: dict[At, dict[str, list[tuple[str, Bind]]]] = defaultdict(lambda: defaultdict(list))
         self.subclasses: dict[At, list[At]] = defaultdict(list)
         self._names: dict[tuple[str, str, str], Refs] = {}
