@@ -34,11 +34,11 @@ def build(files: dict[str, Summary], resolver: Resolver) -> Graph:
     for at, scope in calls:
         _give_all(resolver, at, scope)
     if resolver.given:
-        resolver.forget()
+        resolver.forget_given()
         receivers = {(path, qual) for path, qual, _ in resolver.given}
         for at in sorted(receivers):
             _give_all(resolver, at, resolver.scope(at))
-        resolver.forget()
+        resolver.forget_given()
     return _Builder(files, resolver).run(calls)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import builtins
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from outlive.scan.annotations import classes_in, element_of
@@ -30,6 +30,7 @@ ONE = frozenset({"get", "pop", "setdefault", "popitem", "popleft", "__getitem__"
 SAME = frozenset({"values", "keys", "copy", "most_common", "elements", "__iter__", "to_dict"})
 MOST_REFS = 6
 DEEPEST = 80
+DEEPEST_INSIDE = 6
 _BUILTINS = frozenset(dir(builtins))
 
 
@@ -42,6 +43,27 @@ class Ref(NamedTuple):
 
 
 Refs = tuple[Ref, ...]
+
+
+class Bound(NamedTuple):
+    """What a scope binds to one name: a scope inside it, a parameter (by position), assignments, an import."""
+
+    inner: Refs | None
+    position: int
+    binds: list[Bind]
+    found: Import | None
+
+
+class Memory:
+    """Answers given so far: the firm ones, and those that may change when parameters learn what they are given.
+
+    `asked` grows with every look at what a parameter is given, and with every answer cut short by a circle.
+    """
+
+    def __init__(self) -> None:
+        self.firm: dict[Key, Refs] = {}
+        self.loose: dict[Key, Refs] = {}
+        self.asked = 0
 
 
 class Resolver:
@@ -58,10 +80,10 @@ class Resolver:
         self.given: dict[tuple[str, str, str], dict[Ref, None]] = defaultdict(dict)
         self.attributes: dict[At, dict[str, list[tuple[str, Bind]]]] = defaultdict(lambda: defaultdict(list))
         self.subclasses: dict[At, list[At]] = defaultdict(list)
-        self._names: dict[tuple[str, str, str], Refs] = {}
-        self._paths: dict[tuple[str, str, str], Refs] = {}
+        self._known = Memory()
         self._binds: dict[At, dict[str, list[Bind]]] = {}
-        self._imports: dict[At, dict[str, Import]] = {}
+        self._tables: dict[At, dict[str, Bound]] = {}
+        self._inner: dict[str, dict[str, dict[str, Refs]]] = {}
         self._stars: dict[At, list[Import]] = {}
         self._busy: set[tuple[str, str, str]] = set()
         self._steps: dict[str, tuple[str, tuple[str, ...]]] = {}
@@ -81,9 +103,12 @@ class Resolver:
                             self.attributes[owner][bind.target[len(me) :]].append((qual, bind))
 
     def forget(self) -> None:
-        """Drops remembered answers, after slots or given arguments grew."""
-        self._names.clear()
-        self._paths.clear()
+        """Drops remembered answers, after slots or what they hold grew."""
+        self._known = Memory()
+
+    def forget_given(self) -> None:
+        """Drops the remembered answers that hang on what parameters are given."""
+        self._known.loose.clear()
 
     def scope(self, at: At) -> Scope:
         """The scope at a place."""
@@ -130,18 +155,29 @@ class Resolver:
         """What a path means in a scope."""
         if text.isidentifier():
             return self.name(at, text)
-        key = (at[0], at[1], text)
-        found = self._paths.get(key)
-        if found is None:
-            busy = (at[0], at[1], f"{text} ")
-            if busy in self._busy or len(self._busy) > DEEPEST:
-                return ()
-            self._busy.add(busy)
-            try:
-                found = self._resolve(at, text)
-            finally:
-                self._busy.discard(busy)
-            self._paths[key] = found
+        return self._answer((at[0], at[1], text), self._resolve, at, text)
+
+    def _answer(self, key: Key, work: Callable[[At, str], Refs], at: At, text: str) -> Refs:
+        """What `work` gives, remembered under the key; nothing while the same question is being answered."""
+        known = self._known
+        found = known.firm.get(key)
+        if found is not None:
+            return found
+        found = known.loose.get(key)
+        if found is not None:
+            known.asked += 1
+            return found
+        busy = self._busy
+        if key in busy or len(busy) > DEEPEST:
+            known.asked += 1
+            return ()
+        busy.add(key)
+        asked = known.asked
+        try:
+            found = work(at, text)
+        finally:
+            busy.discard(key)
+        (known.firm if known.asked == asked else known.loose)[key] = found
         return found
 
     def _resolve(self, at: At, text: str) -> Refs:
@@ -186,7 +222,11 @@ class Resolver:
                 if method is not None:
                     refs, at = method, at + 2
                     continue
-            refs = _few(each for ref in refs for each in self._step(ref, step))
+            refs = (
+                _shallow(self._step(refs[0], step))
+                if len(refs) == 1
+                else _few(each for ref in refs for each in self._step(ref, step))
+            )
             at += 1
         return refs
 
@@ -250,18 +290,7 @@ class Resolver:
 
     def attribute(self, owner: At, name: str) -> Refs:
         """What `instance.name` (or `Class.name`) means, base classes included."""
-        key = (owner[0], owner[1], f".{name}")
-        found = self._names.get(key)
-        if found is None:
-            if key in self._busy or len(self._busy) > DEEPEST:
-                return ()
-            self._busy.add(key)
-            try:
-                found = self._attribute(owner, name)
-            finally:
-                self._busy.discard(key)
-            self._names[key] = found
-        return found
+        return self._answer((owner[0], owner[1], f".{name}"), self._attribute, owner, name)
 
     def _attribute(self, owner: At, name: str) -> Refs:
         if owner[0] not in self.files or owner[1] not in self.files[owner[0]].scopes:
@@ -317,19 +346,9 @@ class Resolver:
         key = (ref.key[0], ref.key[1], "()")
         if key in self.slots:
             return (Ref("slot", key),)
-        found = self._names.get(key)
-        if found is None:
-            if key in self._busy:
-                return ()
-            self._busy.add(key)
-            try:
-                found = self._returned((ref.key[0], ref.key[1]))
-            finally:
-                self._busy.discard(key)
-            self._names[key] = found
-        return found
+        return self._answer(key, self._returned, (ref.key[0], ref.key[1]), "")
 
-    def _returned(self, at: At) -> Refs:
+    def _returned(self, at: At, _: str) -> Refs:
         scope = self.scope(at)
         found = [each for value, _ in scope.returns[:6] for each in self.value(at, value)]
         if not found and scope.returns_annotation:
@@ -358,18 +377,7 @@ class Resolver:
 
     def name(self, at: At, name: str) -> Refs:
         """What a bare name means in a scope."""
-        key = (at[0], at[1], name)
-        found = self._names.get(key)
-        if found is None:
-            if key in self._busy or len(self._busy) > DEEPEST:
-                return ()
-            self._busy.add(key)
-            try:
-                found = self._name(at, name)
-            finally:
-                self._busy.discard(key)
-            self._names[key] = found
-        return found
+        return self._answer((at[0], at[1], name), self._name, at, name)
 
     def _name(self, at: At, name: str) -> Refs:
         path, qual = at
@@ -377,47 +385,75 @@ class Resolver:
         first = True
         while True:
             scope = scopes[qual]
-            shared = scope.shared.get(name)
-            if shared == "global":
+            shared = scope.shared.get(name) if scope.shared else None
+            if shared == "global" and qual:
                 qual = ""
-            elif shared != "nonlocal" and (first or scope.kind != "class"):
-                refs = self._in_scope((path, qual), scope, name)
-                if refs is not None:
-                    return refs
-                if qual == "":
+            else:
+                if shared != "nonlocal" and (first or scope.kind != "class"):
+                    if not first and (found := self._known.firm.get((path, qual, name))) is not None:
+                        return found
+                    refs = self._in_scope((path, qual), scope, name)
+                    if refs is not None:
+                        return refs
+                if not qual:
                     break
                 qual = scope.parent
-            elif qual == "":
-                break
-            else:
-                qual = scope.parent
             first = False
+        return self._from_star(path, name) or ((Ref("ext", (f"builtins.{name}",)),) if name in _BUILTINS else ())
+
+    def _from_star(self, path: str, name: str) -> Refs:
         for star in self._star((path, "")):
             module = self.modules.of(path, star)
             if module is not None and not module.endswith("/") and module != path:
                 refs = self.name((module, ""), name)
                 if refs and refs[0].kind != "ext":
                     return refs
-        return (Ref("ext", (f"builtins.{name}",)),) if name in _BUILTINS else ()
+        return ()
 
     def _in_scope(self, at: At, scope: Scope, name: str) -> Refs | None:
         """The meaning that a scope itself gives a name; None when it does not bind it."""
         key = (at[0], at[1], name)
         if key in self.slots:
             return (Ref("slot", key),)
-        inner = f"{at[1]}.{name}" if at[1] else name
-        child = self.files[at[0]].scopes.get(inner)
-        if child is not None:
-            return (Ref("class" if child.kind == "class" else "func", (at[0], inner)),)
-        param = self._param(at, scope, name)
-        binds = self._bound(at).get(name)
-        if binds is not None:
-            found = [each for bind in binds[:4] for each in self.bound(at, bind)]
+        table = self._tables.get(at)
+        bound = (self._table(at, scope) if table is None else table).get(name)
+        if bound is None:
+            return None
+        if bound.inner is not None:
+            return bound.inner
+        param = self._param(at, scope, bound) if bound.position >= 0 else None
+        if bound.binds:
+            found = [each for bind in bound.binds[:4] for each in self.bound(at, bind)]
             return _few([*found, *(param or ())])
         if param is not None:
             return param
-        found_import = self._import_of(at).get(name)
-        return self.imported(at[0], found_import) if found_import is not None else None
+        return self.imported(at[0], bound.found) if bound.found is not None else None
+
+    def _table(self, at: At, scope: Scope) -> dict[str, Bound]:
+        """Everything that a scope binds, by name."""
+        binds = self._bound(at)
+        inner = self._inside(at[0]).get(at[1], {})
+        params: dict[str, int] = {}
+        for position, param in enumerate(scope.params):
+            params.setdefault(param.name.lstrip("*"), position)
+        imports = {each.local: each for each in scope.imports if each.local and each.local != "*"}
+        found = self._tables[at] = {
+            name: Bound(inner.get(name), params.get(name, -1), binds.get(name, []), imports.get(name))
+            for name in (*inner, *params, *binds, *imports)
+        }
+        return found
+
+    def _inside(self, path: str) -> dict[str, dict[str, Refs]]:
+        """The scopes of a file by the scope around them and their name in it."""
+        found = self._inner.get(path)
+        if found is None:
+            found = self._inner[path] = {}
+            for qual, scope in self.files[path].scopes.items():
+                outer, _, name = qual.rpartition(".")
+                if qual:
+                    ref = Ref("class" if scope.kind == "class" else "func", (path, qual))
+                    found.setdefault(outer, {})[name] = (ref,)
+        return found
 
     def bound(self, at: At, bind: Bind) -> Refs:
         """What a binding makes of its target."""
@@ -426,25 +462,24 @@ class Resolver:
             return self.annotated(at, bind.annotation)
         return refs
 
-    def _param(self, at: At, scope: Scope, name: str) -> Refs | None:
-        for position, param in enumerate(scope.params):
-            if param.name.lstrip("*") != name:
-                continue
-            owner = self.owner(*at)
-            if position == 0 and owner is not None and not _static(scope):
-                return (Ref("inst", owner), *(Ref("slot", key) for key in self.own.get(owner, ())))
-            outer = (at[0], scope.parent)
-            fresh = any(bind.value[0] in {"k", "d"} for bind in self._bound(at).get(name, ()))
-            found = [] if fresh else list(self.given.get((at[0], at[1], name), ()))
-            if param.annotation:
-                found.extend(self.annotated(outer, param.annotation))
-                found.extend(self._depends(outer, param.annotation))
-            if param.default is not None and not found:
-                found.extend(self._default(outer, param.default))
-            if not found and not param.annotation and param.default is None:
-                found.extend(self._by_its_name(at[0], name))
-            return _few(found)
-        return None
+    def _param(self, at: At, scope: Scope, bound: Bound) -> Refs:
+        position, param = bound.position, scope.params[bound.position]
+        name = param.name.lstrip("*")
+        owner = self.owner(*at)
+        if position == 0 and owner is not None and not _static(scope):
+            return (Ref("inst", owner), *(Ref("slot", key) for key in self.own.get(owner, ())))
+        outer = (at[0], scope.parent)
+        fresh = any(bind.value[0] in {"k", "d"} for bind in bound.binds)
+        self._known.asked += not fresh
+        found = [] if fresh else list(self.given.get((at[0], at[1], name), ()))
+        if param.annotation:
+            found.extend(self.annotated(outer, param.annotation))
+            found.extend(self._depends(outer, param.annotation))
+        if param.default is not None and not found:
+            found.extend(self._default(outer, param.default))
+        if not found and not param.annotation and param.default is None:
+            found.extend(self._by_its_name(at[0], name))
+        return _few(found)
 
     def _by_its_name(self, path: str, name: str) -> Refs:
         """A parameter called `bot` is taken for an object of the service's only class `Bot`."""
@@ -519,13 +554,6 @@ class Resolver:
             self._binds[at] = found
         return found
 
-    def _import_of(self, at: At) -> dict[str, Import]:
-        found = self._imports.get(at)
-        if found is None:
-            found = {each.local: each for each in self.scope(at).imports if each.local and each.local != "*"}
-            self._imports[at] = found
-        return found
-
     def _star(self, at: At) -> list[Import]:
         found = self._stars.get(at)
         if found is None:
@@ -549,10 +577,15 @@ def _static(scope: Scope) -> bool:
     return any(each.path == "staticmethod" for each in scope.decorators)
 
 
+def _shallow(refs: Refs) -> Refs:
+    """The answer of one step, which is short already, without what lies too deep."""
+    return refs if all(ref.depth <= DEEPEST_INSIDE for ref in refs) else _few(refs)
+
+
 def _few(refs: Iterable[Ref]) -> Refs:
     found: dict[Ref, None] = {}
     for ref in refs:
-        if ref.depth <= 6:
+        if ref.depth <= DEEPEST_INSIDE:
             found[ref] = None
         if len(found) >= MOST_REFS:
             break
