@@ -321,7 +321,7 @@ def reach(entries: dict[At, Entry], graph: Graph) -> dict[At, tuple[Entry, ...]]
         found[at][entry] = None
     while queue:
         at, entry = queue.popleft()
-        for target in graph.edges.get(at, ()):
+        for target in graph.after(at):
             known = found[target]
             if entry not in known and len(known) < MOST_ENTRIES:
                 known[entry] = None
@@ -363,7 +363,7 @@ def started(files: dict[str, Summary], entries: dict[At, Entry], graph: Graph) -
     queue.extend(at for at, entry in entries.items() if entry.kind in {"startup", "cli"})
     found = set(queue)
     while queue:
-        for target in graph.edges.get(queue.popleft(), ()):
+        for target in graph.after(queue.popleft()):
             if target not in found:
                 found.add(target)
                 queue.append(target)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 
+from outlive.scan.aliases import class_names
 from outlive.scan.resolve import At, Ref, Resolver
 from outlive.scan.summary import Call, Scope, Summary, Val
 from outlive.scan.words import word_set
@@ -20,14 +20,6 @@ _GIVEN = frozenset({"slot", "copy", "inst", "func"})
 SHORTEST_NAME = 5
 
 
-@dataclass
-class Graph:
-    """`edges` from scope to called scopes; `made` where each class is instantiated; `passed` functions as values."""
-
-    edges: dict[At, dict[At, None]] = field(default_factory=lambda: defaultdict(dict))
-    made: dict[At, set[At]] = field(default_factory=lambda: defaultdict(set))
-
-
 def build(files: dict[str, Summary], resolver: Resolver) -> Graph:
     """The graph of calls; on the way parameters learn what they are given (two rounds, for helpers of helpers)."""
     calls = [((path, qual), scope) for path, file in files.items() for qual, scope in file.scopes.items()]
@@ -39,7 +31,7 @@ def build(files: dict[str, Summary], resolver: Resolver) -> Graph:
         for at in sorted(receivers):
             _give_all(resolver, at, resolver.scope(at))
         resolver.forget_given()
-    return _Builder(files, resolver).run(calls)
+    return Graph(files, resolver)
 
 
 def _give_all(resolver: Resolver, at: At, scope: Scope) -> None:
@@ -81,39 +73,54 @@ def _targets(resolver: Resolver, ref: Ref) -> Iterator[At]:
                     yield (inner.key[0], inner.key[1])
 
 
-class _Builder:
+class Graph:
+    """`after` gives the scopes that a scope runs, worked out when asked; `made` where each class is instantiated."""
+
     def __init__(self, files: dict[str, Summary], resolver: Resolver) -> None:
         self.files = files
         self.resolver = resolver
-        self.graph = Graph()
+        self.made: dict[At, set[At]] = defaultdict(set)
         self.methods: dict[str, list[At]] = defaultdict(list)
+        self._edges: dict[At, dict[At, None]] = {}
+        self._overridden: dict[At, list[At]] = defaultdict(list)
+        meaning = class_names(files)
         for path, file in files.items():
             for qual, scope in file.scopes.items():
-                if (
+                at = (path, qual)
+                if scope.kind == "class":
+                    self._overrides(at)
+                elif (
                     scope.kind == "function"
                     and scope.name not in COMMON
                     and (not scope.parent or resolver.owner(path, qual))
                 ):
-                    self.methods[scope.name].append((path, qual))
+                    self.methods[scope.name].append(at)
+                for call in scope.calls:
+                    if call.path.rpartition(".")[2] in meaning or call.path[-1] in ")]":
+                        self._makes(at, call)
 
-    def run(self, scopes: list[tuple[At, Scope]]) -> Graph:
-        for at, scope in scopes:
+    def _makes(self, at: At, call: Call) -> None:
+        for ref in self.resolver.resolve(at, call.path):
+            if ref.kind == "class":
+                self.made[(ref.key[0], ref.key[1])].add(at)
+
+    def after(self, at: At) -> Iterable[At]:
+        """The scopes that a scope calls, hands over or returns, and the overrides of a method."""
+        edges = self._edges.get(at)
+        if edges is None:
+            edges = self._edges[at] = {}
+            scope = self.resolver.scope(at)
             for call in scope.calls:
-                self._call(at, call)
-            self._values(at, scope)
-            if scope.kind == "class":
-                self.resolver.bases(at)
-                self._overrides(at)
-        return self.graph
+                self._call(at, edges, call)
+            self._values(at, edges, scope)
+            edges.update(dict.fromkeys(self._overridden.get(at, ())))
+        return edges
 
-    def _call(self, at: At, call: Call) -> None:
+    def _call(self, at: At, edges: dict[At, None], call: Call) -> None:
         refs = self.resolver.resolve(at, call.path)
-        edges = self.graph.edges[at]
         found = False
         for ref in refs:
-            if ref.kind == "class":
-                self.graph.made[(ref.key[0], ref.key[1])].add(at)
-                found = True
+            found = found or ref.kind == "class"
             for target in _targets(self.resolver, ref):
                 edges[target] = None
                 found = True
@@ -152,9 +159,8 @@ class _Builder:
             if ref.kind == "func":
                 edges[(ref.key[0], ref.key[1])] = None
 
-    def _values(self, at: At, scope: Scope) -> None:
+    def _values(self, at: At, edges: dict[At, None], scope: Scope) -> None:
         """Functions that are returned or bound, decorators, and dependencies of parameters."""
-        edges = self.graph.edges[at]
         for value, _ in scope.returns:
             if value[0] == "p":
                 self._handed(at, edges, value)
@@ -198,11 +204,9 @@ class _Builder:
 
     def _overrides(self, at: At) -> None:
         """A call of a base class's method may run the override."""
-        scopes = self.files[at[0]].scopes
-        prefix = f"{at[1]}."
         for base in self.resolver.bases(at)[0]:
-            for qual in list(scopes):
-                if qual.startswith(prefix) and "." not in qual[len(prefix) :]:
-                    inner = f"{base[1]}.{qual[len(prefix) :]}"
-                    if inner in self.files[base[0]].scopes:
-                        self.graph.edges[(base[0], inner)][(at[0], qual)] = None
+            scopes = self.files[base[0]].scopes
+            for name in self.resolver.inside(at):
+                inner = f"{base[1]}.{name}"
+                if inner in scopes:
+                    self._overridden[(base[0], inner)].append((at[0], f"{at[1]}.{name}"))

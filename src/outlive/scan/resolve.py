@@ -432,7 +432,7 @@ class Resolver:
     def _table(self, at: At, scope: Scope) -> dict[str, Bound]:
         """Everything that a scope binds, by name."""
         binds = self._bound(at)
-        inner = self._inside(at[0]).get(at[1], {})
+        inner = self.inside(at)
         params: dict[str, int] = {}
         for position, param in enumerate(scope.params):
             params.setdefault(param.name.lstrip("*"), position)
@@ -443,17 +443,17 @@ class Resolver:
         }
         return found
 
-    def _inside(self, path: str) -> dict[str, dict[str, Refs]]:
-        """The scopes of a file by the scope around them and their name in it."""
-        found = self._inner.get(path)
+    def inside(self, at: At) -> dict[str, Refs]:
+        """The scopes directly inside another, by name."""
+        found = self._inner.get(at[0])
         if found is None:
-            found = self._inner[path] = {}
-            for qual, scope in self.files[path].scopes.items():
+            found = self._inner[at[0]] = {}
+            for qual, scope in self.files[at[0]].scopes.items():
                 outer, _, name = qual.rpartition(".")
                 if qual:
-                    ref = Ref("class" if scope.kind == "class" else "func", (path, qual))
+                    ref = Ref("class" if scope.kind == "class" else "func", (at[0], qual))
                     found.setdefault(outer, {})[name] = (ref,)
-        return found
+        return found.get(at[1], {})
 
     def bound(self, at: At, bind: Bind) -> Refs:
         """What a binding makes of its target."""

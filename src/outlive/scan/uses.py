@@ -62,13 +62,10 @@ class Use:
 
 def collect(files: dict[str, Summary], resolver: Resolver) -> dict[Key, list[Use]]:
     """All uses of all slots, in order of file and line."""
-    collector = _Collector(resolver)
-    names = _names(files, resolver)
-    given = {(path, qual) for (path, qual, _), refs in resolver.given.items() if any(ref.kind in _HELD for ref in refs)}
+    collector = _Collector(resolver, _names(files, resolver))
     for path, file in files.items():
         for qual, scope in file.scopes.items():
-            if (path, qual) in given or resolver.own or _mentions(scope, names):
-                collector.scope((path, qual), scope)
+            collector.scope((path, qual), scope)
     for uses in collector.uses.values():
         uses.sort(key=lambda each: (each.at[0], each.line))
     return collector.uses
@@ -109,17 +106,10 @@ def _words(path: str) -> frozenset[str]:
     return frozenset(_TOKEN.findall(path))
 
 
-def _mentions(scope: Scope, names: set[str]) -> bool:
-    """Whether anything in a scope can lead to a slot: a name, an annotation's dependency, a parameter's default."""
-    if any(
+def _unnamed(scope: Scope) -> bool:
+    """Whether parameters may hold a slot without its name: by a dependency, or by a default that is called."""
+    return any(
         "Depends" in each.annotation or (each.default is not None and each.default[0] == "c") for each in scope.params
-    ):
-        return True
-    return (
-        any(not names.isdisjoint(_words(op.path)) for op in scope.ops)
-        or any(not names.isdisjoint(_words(call.path)) for call in scope.calls)
-        or any(not names.isdisjoint(_words(bind.target)) for bind in scope.binds)
-        or any(_tokens(value) & names for value, _ in scope.returns)
     )
 
 
@@ -157,13 +147,18 @@ def _note(resolver: Resolver, at: At, slot: Slot, value: Val) -> None:
 
 
 class _Collector:
-    def __init__(self, resolver: Resolver) -> None:
+    """Follows the paths that mention one of `names`, and all paths where a slot may come without its name."""
+
+    def __init__(self, resolver: Resolver, names: set[str]) -> None:
         self.resolver = resolver
+        self.names = names
+        self.every = False
         self.slots = resolver.slots
         self.uses: dict[Key, list[Use]] = defaultdict(list)
         self._borgs = self._shared_dicts()
 
     def scope(self, at: At, scope: Scope) -> None:
+        self.every = self.resolver.owner(*at) in self.resolver.own or _unnamed(scope)
         for op in scope.ops:
             self._op(at, op)
         for call in scope.calls:
@@ -192,7 +187,9 @@ class _Collector:
                     self._add(borg, Use(at, line, "set attribute", True, 0, value=value))
 
     def _refs(self, at: At, path: str) -> tuple[Ref, ...]:
-        return tuple(ref for ref in self.resolver.resolve(at, path) if ref.kind in {"slot", "copy", "items"})
+        if not self.every and self.names.isdisjoint(_words(path)):
+            return ()
+        return tuple([ref for ref in self.resolver.resolve(at, path) if ref.kind in _HELD])
 
     def _add(self, ref: Ref, use: Use) -> None:
         self.uses[(ref.key[0], ref.key[1], ref.key[2])].append(use)
