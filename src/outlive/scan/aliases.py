@@ -1,4 +1,4 @@
-"""Names under which a class may be met: its own, and those of imports, variables and functions that lead to it."""
+"""Names under which a class or function may be met: its own, and those of imports, variables and functions that lead to it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ _DEPENDS = re.compile(r"\b(?:Depends|Security)\((\w[\w.]*)\)")
 
 def class_names(files: dict[str, Summary]) -> set[str]:
     """Every name whose call may make an object of a scanned class; what is not among them certainly does not."""
+    classes = {scope.name for file in files.values() for scope in file.scopes.values() if scope.kind == "class"}
+    return names_for(files, classes)
+
+
+def names_for(files: dict[str, Summary], names: set[str]) -> set[str]:
+    """The names, and all others that may mean the same things."""
     follows: dict[str, set[str]] = defaultdict(set)
-    found: set[str] = set()
     for file in files.values():
         for scope in file.scopes.values():
-            if scope.kind == "class":
-                found.add(scope.name)
             _follow(follows, scope)
+    found = set(names)
     waiting = list(found)
     while waiting:
         for name in follows.get(waiting.pop(), ()):

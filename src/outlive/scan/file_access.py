@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from outlive.scan.aliases import names_for
 from outlive.scan.slots import At, Key, Sources
 from outlive.scan.summary import OTHER, Call, Scope, Val
 
@@ -258,9 +259,13 @@ _PATH_PARTS = frozenset({"open", "parent", "read_text", "write_text", "exists", 
 
 
 def _callers(sources: Sources, helpers: dict[At, list[tuple[str, bool, str]]]) -> Iterator[_Raw]:
+    names = {sources.resolver.scope(at).name for at in helpers}
+    meaning = names_for(sources.files, names)
     for path, file in sources.files.items():
         for qual, scope in file.scopes.items():
             for call in scope.calls:
+                if call.path.rpartition(".")[2] not in meaning and call.path[-1] not in ")]":
+                    continue
                 for ref in sources.resolver.resolve((path, qual), call.path):
                     found = helpers.get((ref.key[0], ref.key[1])) if ref.kind == "func" else None
                     for name, writes, form in found or ():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -62,7 +63,7 @@ class Use:
 
 def collect(files: dict[str, Summary], resolver: Resolver) -> dict[Key, list[Use]]:
     """All uses of all slots, in order of file and line."""
-    collector = _Collector(resolver, _names(files, resolver))
+    collector = _Collector(resolver, _Names(files, resolver))
     for path, file in files.items():
         for qual, scope in file.scopes.items():
             collector.scope((path, qual), scope)
@@ -71,26 +72,60 @@ def collect(files: dict[str, Summary], resolver: Resolver) -> dict[Key, list[Use
     return collector.uses
 
 
-def _names(files: dict[str, Summary], resolver: Resolver) -> set[str]:
-    """Names under which a slot may be met: its own, and those of functions, attributes and imports that lead to one."""
-    names = {slot.name.lstrip(".") for slot in resolver.slots.values()} | {
-        slot.key[1] for slot in resolver.slots.values()
-    }
-    names.add("__dict__")
-    names |= {name for (_, _, name), refs in resolver.given.items() if any(ref.kind in _HELD for ref in refs)}
-    for _ in range(ROUNDS):
-        before = len(names)
-        for file in files.values():
-            for scope in file.scopes.values():
-                if any(_tokens(value) & names for value, _ in scope.returns):
-                    names.add(scope.name)
-                names.update(each.local for each in scope.imports if each.attribute in names)
-                for bind in scope.binds:
-                    if _tokens(bind.value) & names:
-                        names.add(bind.target.rsplit(".", 1)[-1])
-        if len(names) == before:
-            break
-    return names
+class _Names:
+    """Names under which a slot may be met: its own, and those of functions, attributes and imports that lead to one.
+
+    `everywhere` are names of modules, classes and attributes; `here` are the variables of functions, by file.
+    """
+
+    def __init__(self, files: dict[str, Summary], resolver: Resolver) -> None:
+        self.everywhere: set[str] = {"__dict__"}
+        self.here: dict[str, set[str]] = {path: set() for path in files}
+        for slot in resolver.slots.values():
+            inner = slot.kind == "closure" and slot.path in files
+            (self.here[slot.path] if inner else self.everywhere).add(slot.name.lstrip("."))
+            if slot.name == "()":
+                self.everywhere.add(slot.key[1].rpartition(".")[2])
+        for (path, _, name), refs in resolver.given.items():
+            if any(ref.kind in _HELD for ref in refs):
+                self.here[path].add(name)
+        self._spread(files)
+
+    def _spread(self, files: dict[str, Summary]) -> None:
+        sources = {path: list(_handed_on(file)) for path, file in files.items()}
+        imports = [each for file in files.values() for scope in file.scopes.values() for each in scope.imports]
+        for _ in range(ROUNDS):
+            before = len(self.everywhere), sum(map(len, self.here.values()))
+            self.everywhere.update(each.local for each in imports if each.attribute in self.everywhere)
+            for path, each in sources.items():
+                self._within(self.here[path], each)
+            if before == (len(self.everywhere), sum(map(len, self.here.values()))):
+                break
+
+    def _within(self, here: set[str], sources: list[tuple[frozenset[str] | set[str], str, bool]]) -> None:
+        everywhere = self.everywhere
+        for tokens, name, local in sources:
+            if not (everywhere.isdisjoint(tokens) and here.isdisjoint(tokens)):
+                (here if local else everywhere).add(name)
+
+    def meant(self, path: str, text: str) -> bool:
+        """Whether a dotted path in a file can lead to a slot."""
+        tokens = _words(text)
+        return not (self.everywhere.isdisjoint(tokens) and self.here[path].isdisjoint(tokens))
+
+
+def _handed_on(file: Summary) -> Iterator[tuple[frozenset[str] | set[str], str, bool]]:
+    """What each variable and function takes its value from: those names, its own, whether the file alone knows it."""
+    for scope in file.scopes.values():
+        for bind in scope.binds:
+            tokens = _tokens(bind.value)
+            if tokens:
+                local = scope.kind == "function" and "." not in bind.target and bind.target not in scope.shared
+                yield tokens, bind.target.rsplit(".", 1)[-1], local
+        for value, _ in scope.returns:
+            tokens = _tokens(value)
+            if tokens:
+                yield tokens, scope.name, False
 
 
 def _tokens(value: Val) -> set[str] | frozenset[str]:
@@ -147,9 +182,9 @@ def _note(resolver: Resolver, at: At, slot: Slot, value: Val) -> None:
 
 
 class _Collector:
-    """Follows the paths that mention one of `names`, and all paths where a slot may come without its name."""
+    """Follows the paths that `names` can mean, and all paths where a slot may come without its name."""
 
-    def __init__(self, resolver: Resolver, names: set[str]) -> None:
+    def __init__(self, resolver: Resolver, names: _Names) -> None:
         self.resolver = resolver
         self.names = names
         self.every = False
@@ -187,7 +222,7 @@ class _Collector:
                     self._add(borg, Use(at, line, "set attribute", True, 0, value=value))
 
     def _refs(self, at: At, path: str) -> tuple[Ref, ...]:
-        if not self.every and self.names.isdisjoint(_words(path)):
+        if not self.every and not self.names.meant(at[0], path):
             return ()
         return tuple([ref for ref in self.resolver.resolve(at, path) if ref.kind in _HELD])
 
