@@ -33,6 +33,7 @@ from outlive.scan.services import service_names, services
 from outlive.scan.slots import Key, Slot, Sources
 from outlive.scan.summary import Summary
 from outlive.scan.uses import collect, put_in
+from outlive.scan.wire import pack, unpack
 
 MANY_FILES = 150
 CHUNK_FILES = 40
@@ -94,11 +95,15 @@ def _summaries(names: list[tuple[str, str]]) -> Iterator[Summary | Skipped]:
         yield from map(_summary, names)
         return
     with multiprocessing.get_context(_method()).Pool(workers, initializer=gc.disable) as pool:
-        yield from pool.imap(_summary, names, chunksize=CHUNK_FILES)
+        yield from map(unpack, pool.imap(_packed, names, chunksize=CHUNK_FILES))
 
 
 def _method() -> str:
     return "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
+
+
+def _packed(name: tuple[str, str]) -> bytes:
+    return pack(_summary(name))
 
 
 def _summary(name: tuple[str, str]) -> Summary | Skipped:
