@@ -1,4 +1,4 @@
-"""Names under which a class or function may be met: its own, and those of imports, variables and functions that lead to it."""
+"""Names under which a class or function may be met: its own, and those of imports and variables that lead to it."""
 
 from __future__ import annotations
 

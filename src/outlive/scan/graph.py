@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from outlive.scan.aliases import class_names
 from outlive.scan.resolve import At, Ref, Resolver
+from outlive.scan.slots import Key
 from outlive.scan.summary import Call, Scope, Summary, Val
 from outlive.scan.words import word_set
 
@@ -17,6 +18,8 @@ COMMON = word_set("""
     is_set acquire release recv emit flush seek setdefault startswith endswith discard match search group json text
     dict isoformat""")
 _GIVEN = frozenset({"slot", "copy", "inst", "func"})
+_TELLING = frozenset({"p", "c", "u"})
+MOST_GIVEN = 8
 SHORTEST_NAME = 5
 
 
@@ -41,21 +44,25 @@ def _give_all(resolver: Resolver, at: At, scope: Scope) -> None:
 
 
 def _give(resolver: Resolver, at: At, call: Call) -> None:
-    if not any(value[0] in {"p", "c", "u"} for value in (*call.args, *(each for _, each in call.kwargs))):
+    values = (*call.args, *(each for _, each in call.kwargs))
+    if not any(value[0] in _TELLING for value in values):
         return
     for ref in resolver.resolve(at, call.path):
         for target in _targets(resolver, ref):
             scope = resolver.scope(target)
             offset = 1 if resolver.owner(*target) is not None and not _static(scope) else 0
-            names = [each.name for each in scope.params][offset:]
-            pairs = [*zip(names, call.args, strict=False), *call.kwargs]
-            for name, value in pairs:
-                if value[0] not in {"p", "c", "u"}:
-                    continue
-                for given in resolver.value(at, value):
-                    known = resolver.given[(target[0], target[1], name.lstrip("*"))]
-                    if given.kind in _GIVEN and len(known) < 8:
-                        known[given] = None
+            names = [each.name for each in scope.params[offset:]]
+            for name, value in (*zip(names, call.args, strict=False), *call.kwargs):
+                if value[0] in _TELLING:
+                    _learn(resolver, (target[0], target[1], name.lstrip("*")), at, value)
+
+
+def _learn(resolver: Resolver, param: Key, at: At, value: Val) -> None:
+    known = resolver.given.get(param)
+    for given in resolver.value(at, value) if known is None or len(known) < MOST_GIVEN else ():
+        known = resolver.given[param]
+        if given.kind in _GIVEN and len(known) < MOST_GIVEN:
+            known[given] = None
 
 
 def _static(scope: Scope) -> bool:
