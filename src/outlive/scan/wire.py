@@ -53,9 +53,17 @@ def _packed(scope: Scope) -> tuple[Any, ...]:
 
 
 def _unpacked(packed: tuple[Any, ...]) -> Scope:
-    *head, params, decorators, bases, annotation, binds, ops, calls, returns, shared, imports = packed
+    qual, name, kind, line, end, parent, is_async, loops, *rest = packed
+    params, decorators, bases, annotation, binds, ops, calls, returns, shared, imports = rest
     return Scope(
-        *head,
+        qual,
+        name,
+        kind,
+        line,
+        end,
+        parent,
+        is_async,
+        loops,
         tuple(map(Param._make, params)),
         tuple(map(Decorator._make, decorators)),
         bases,
