@@ -10,26 +10,34 @@ from outlive.scan.summary import Scope, Summary, Val
 _DEPENDS = re.compile(r"\b(?:Depends|Security)\((\w[\w.]*)\)")
 
 
-def class_names(files: dict[str, Summary]) -> set[str]:
-    """Every name whose call may make an object of a scanned class; what is not among them certainly does not."""
-    classes = {scope.name for file in files.values() for scope in file.scopes.values() if scope.kind == "class"}
-    return names_for(files, classes)
+class Aliases:
+    """Answers which names may mean the same things; what takes over from what is read once, when first asked."""
 
+    def __init__(self, files: dict[str, Summary]) -> None:
+        self.files = files
+        self._follows: dict[str, set[str]] = {}
 
-def names_for(files: dict[str, Summary], names: set[str]) -> set[str]:
-    """The names, and all others that may mean the same things."""
-    follows: dict[str, set[str]] = defaultdict(set)
-    for file in files.values():
-        for scope in file.scopes.values():
-            _follow(follows, scope)
-    found = set(names)
-    waiting = list(found)
-    while waiting:
-        for name in follows.get(waiting.pop(), ()):
-            if name not in found:
-                found.add(name)
-                waiting.append(name)
-    return found
+    def classes(self) -> set[str]:
+        """Every name whose call may make an object of a scanned class; what is not among them certainly does not."""
+        return self.of(
+            {scope.name for file in self.files.values() for scope in file.scopes.values() if scope.kind == "class"}
+        )
+
+    def of(self, names: set[str]) -> set[str]:
+        """The names, and all others that may mean the same things."""
+        if not self._follows:
+            self._follows = defaultdict(set)
+            for file in self.files.values():
+                for scope in file.scopes.values():
+                    _follow(self._follows, scope)
+        found = set(names)
+        waiting = list(found)
+        while waiting:
+            for name in self._follows.get(waiting.pop(), ()):
+                if name not in found:
+                    found.add(name)
+                    waiting.append(name)
+        return found
 
 
 def _follow(follows: dict[str, set[str]], scope: Scope) -> None:

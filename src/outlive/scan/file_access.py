@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from outlive.scan.aliases import names_for
 from outlive.scan.slots import At, Key, Sources
 from outlive.scan.summary import OTHER, Call, Scope, Val
 
@@ -260,7 +259,7 @@ _PATH_PARTS = frozenset({"open", "parent", "read_text", "write_text", "exists", 
 
 def _callers(sources: Sources, helpers: dict[At, list[tuple[str, bool, str]]]) -> Iterator[_Raw]:
     names = {sources.resolver.scope(at).name for at in helpers}
-    meaning = names_for(sources.files, names)
+    meaning = sources.resolver.aliases.of(names)
     for path, file in sources.files.items():
         for qual, scope in file.scopes.items():
             for call in scope.calls:

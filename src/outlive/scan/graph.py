@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from outlive.scan.aliases import class_names
 from outlive.scan.resolve import At, Ref, Resolver
 from outlive.scan.slots import Key
 from outlive.scan.summary import Call, Scope, Summary, Val
@@ -90,7 +89,7 @@ class Graph:
         self.methods: dict[str, list[At]] = defaultdict(list)
         self._edges: dict[At, dict[At, None]] = {}
         self._overridden: dict[At, list[At]] = defaultdict(list)
-        meaning = class_names(files)
+        meaning = resolver.aliases.classes()
         for path, file in files.items():
             for qual, scope in file.scopes.items():
                 at = (path, qual)

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from outlive.scan.aliases import Aliases
 from outlive.scan.annotations import classes_in, element_of
 from outlive.scan.modules import Modules
 from outlive.scan.slots import Key, Slot
@@ -76,6 +77,7 @@ class Resolver:
         self.slots = slots
         self.modules = Modules(files, root)
         self.service = service or {}
+        self.aliases = Aliases(files)
         self.own: dict[At, list[Key]] = defaultdict(list)
         self.given: dict[tuple[str, str, str], dict[Ref, None]] = defaultdict(dict)
         self.attributes: dict[At, dict[str, list[tuple[str, Bind]]]] = defaultdict(lambda: defaultdict(list))

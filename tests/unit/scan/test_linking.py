@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlive.scan.aliases import class_names, names_for
+from outlive.scan.aliases import Aliases
 from outlive.scan.catalogue import Skipped
 from outlive.scan.extract import summarise
 from outlive.scan.summary import Summary
@@ -44,11 +44,11 @@ def test_a_summary_comes_back_from_its_bytes_as_it_was() -> None:
 
 def test_a_class_is_met_under_every_name_that_leads_to_it() -> None:
     """Imports, results of functions, defaults and variables carry a class on; what never holds one is left out."""
-    found = class_names({"shop.py": _read()})
+    found = Aliases({"shop.py": _read()}).classes()
     assert {"Carts", "Baskets", "maker()", "make", "other"} <= found
     assert found.isdisjoint({"rows", "name", "change", "maker", "items"})
 
 
 def test_names_follow_only_what_was_asked() -> None:
     """Names that take nothing from the asked one are not among the answers."""
-    assert names_for({"shop.py": _read()}, {"rows"}) == {"rows"}
+    assert Aliases({"shop.py": _read()}).of({"rows"}) == {"rows"}
