@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from outlive.scan.annotations import element_of, parts
 from outlive.scan.catalogue import Entry
-from outlive.scan.entries import serving
+from outlive.scan.entries import TEST_FILES, serving
 from outlive.scan.hints import (
     ALWAYS_REGISTER,
     CACHE_WORDS,
@@ -76,7 +77,9 @@ class Likeness:
     def __init__(self, world: World, slot: Slot, uses: list[Use]) -> None:
         self.world = world
         self.slot = slot
-        self.uses = uses
+        # what a test does to a container says nothing of what runs
+        self.uses = uses if _of_tests(slot.path) else [use for use in uses if not _of_tests(use.at[0])]
+        uses = self.uses
         self.writes = [use for use in uses if use.write and not self._declares(use)]
         self.reads = [use for use in uses if not use.write]
         self.later = [use for use in self.writes if not self._imports(use)]
@@ -469,6 +472,11 @@ class Likeness:
             if given & set(names_in(bind.value)) or self._creates_value(use.at, bind.value):
                 given.add(bind.target)
         return bool(given & set(names_in(use.value)) or given & set(names_in(use.key)) or self._creates(use))
+
+
+@cache
+def _of_tests(path: str) -> bool:
+    return bool(TEST_FILES.search(path))
 
 
 def _inserted_into(uses: list[Use]) -> bool:
