@@ -515,6 +515,7 @@ def test_a_live_service_is_not_loaded_past(
     finally:
         service.close()
     monkeypatch.setenv("OUTLIVE_APP", "farm_app")
+    monkeypatch.setattr("outlive.runtime.declare.default_service", outlive.Service())  # no other test's stores
     found = json.loads(cli("load", "tasks.jsonl", "--force", "--reason", "trial", "--json")[1])
     assert found["loads"][0]["landed"] == 1
     assert cli("export", "tasks", "-o", tmp_path / "o" / "x.csv")[0] == 0

@@ -17,13 +17,14 @@ Peek = Callable[[Any, str], Any]
 
 
 def split(field: str, declared: Container[str]) -> tuple[str, tuple[str, ...]] | None:
-    """(field, steps below it) of a path; None for a plain field, and for a declared one whatever its name."""
+    """(longest declared field, steps below it) of a path; None for a field, also one whose name looks like a path."""
     if STEP not in field or field in declared:
         return None
-    root, *path = field.split(STEP)
-    while path and root not in declared and f"{root}{STEP}{path[0]}" in declared:
-        root = f"{root}{STEP}{path.pop(0)}"
-    return (root, tuple(path)) if root and all(path) else None
+    parts = field.split(STEP)
+    known = (at for at in range(len(parts) - 1, 0, -1) if STEP.join(parts[:at]) in declared)
+    at = next(known, 1)
+    root, path = STEP.join(parts[:at]), tuple(parts[at:])
+    return (root, path) if root and all(path) else None
 
 
 def follow(value: Any, path: tuple[str, ...]) -> Any:

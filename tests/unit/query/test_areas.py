@@ -101,3 +101,17 @@ def test_rectangles_and_reach_leave_no_place_of_an_area_out(area: Area, lat: flo
     assert any(r.south <= lat <= r.north and r.west <= lon <= r.east for r in area.rectangles)
     centre, metres = area.reach
     assert distance_m(centre, (lat, lon)) <= metres + 1
+
+
+def test_a_corner_given_twice_makes_no_difference() -> None:
+    """An edge without length holds its own place and nothing else."""
+    twice = Polygon([(0, 0), (0, 10), (0, 10), (10, 10)])
+    for place in ((0, 10), (5, 9), (5, 1), (0, 5)):
+        assert twice.covers(Place(*place)) == Polygon([(0, 0), (0, 10), (10, 10)]).covers(Place(*place))
+
+
+@pytest.mark.parametrize("value", ["a text", 5, object()])
+def test_what_has_no_coordinates_is_no_place(value: Any) -> None:
+    """Only what has lat and lon can be asked for."""
+    with pytest.raises(TypeError, match="is no place"):
+        Circle(0, 0, km=1).covers(value)
