@@ -238,6 +238,19 @@ def test_a_change_of_an_unmoved_row_lands(bench: Bench) -> None:
     assert outcome == Outcome()
 
 
+def test_a_field_that_was_not_there_at_first_is_no_conflict(bench: Bench) -> None:
+    """Frames that added a field and then changed it land together on a row that has moved on in another field."""
+    bench.land(bench.write(1, version=5, tags=...))
+    bench.land(bench.write(1, "patch", HIGH, base=5, done=True, tags=...))
+    added = bench.write(1, "patch", HIGH + 10, base=5, tags=[1])
+    added.before = {}  # as the journal says it: there was none
+    changed = bench.write(1, "patch", HIGH + 20, base=HIGH + 10, tags=[1, 2])
+    changed.before = {"tags": [1]}
+    bench.replay(added, changed)
+    assert bench.stage.row(1) == ("first", True, [1, 2])
+    assert bench.unlanded() == []
+
+
 def test_a_number_is_taken_once(bench: Bench) -> None:
     """Of two units that took one number, since a lock was lost, the second is refused; the counter stays."""
     counter: Any = bench.store

@@ -95,9 +95,10 @@ def fold(writes: Iterable[Write], losers: list[Unlanded] | None = None) -> dict[
 def _joined(first: Write, last: Write) -> Write:
     op = "put" if last.op == "patch" and first.op != "patch" else last.op
     placed = last.keeps_place and first.op != "delete"
+    since = {name: value for name, value in last.before.items() if name not in first.fields}
     return Write(
         last.store, last.key, op, last.document, last.version, first.position if placed else last.position, first.base,
-        {**last.before, **first.before}, first.fields | last.fields, first.units | last.units, first.expect_absent, (),
+        {**since, **first.before}, first.fields | last.fields, first.units | last.units, first.expect_absent, (),
         last.error, last.direct, placed and first.keeps_place,
     )  # fmt: skip
 
