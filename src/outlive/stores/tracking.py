@@ -328,7 +328,7 @@ class Aliases:
     def prune(self, ids: Iterable[int] | None = None) -> None:
         """Forgets originals that nobody but this table can reach."""
         with self._lock:
-            numbers = [n for n in (list(self._known) if ids is None else ids) if n in self._known]
+            numbers = [n for n in dict.fromkeys(list(self._known) if ids is None else ids) if n in self._known]
             inside: dict[int, int] = {}
             for number in numbers:
                 for part in (*_values(self._known[number][0]), *_values(self._known[number][2])):

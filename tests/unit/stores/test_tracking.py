@@ -274,6 +274,17 @@ def test_originals_that_nobody_holds_are_forgotten() -> None:
     assert len(aliases) == before
 
 
+def test_an_address_that_came_twice_is_forgotten_once() -> None:
+    """The address of an original that is gone may be that of a new one in the same unit, which ends all the same."""
+    before = len(aliases)
+    original = {"n": 1}
+    for _ in range(2):
+        aliases.add(original, {"n": 1})
+    del original
+    aliases.end_unit()
+    assert len(aliases) == before
+
+
 def test_one_object_in_two_records_reports_to_both_until_released() -> None:
     """What stands in two records reports to both; released from one, it and all in it reports to the other alone."""
     desk = Desk()
