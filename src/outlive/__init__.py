@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from outlive.postgres.options import Index
     from outlive.query.areas import Box, Circle, Polygon
+    from outlive.query.language import Ranked
     from outlive.runtime.declare import (
         configure,
         counter,
@@ -28,13 +29,16 @@ if TYPE_CHECKING:
     from outlive.runtime.service import Service
     from outlive.settings import Settings, load_dotenv
     from outlive.stores.repository import Repository
+    from outlive.stores.texts import JsonView
 
 __version__ = "0.1.0"
 __all__ = [
     "Box",
     "Circle",
     "Index",
+    "JsonView",
     "Polygon",
+    "Ranked",
     "Repository",
     "Service",
     "Settings",
@@ -57,7 +61,9 @@ _HOMES = {
     "Box": "outlive.query.areas",
     "Circle": "outlive.query.areas",
     "Index": "outlive.postgres.options",
+    "JsonView": "outlive.stores.texts",
     "Polygon": "outlive.query.areas",
+    "Ranked": "outlive.query.language",
     "Repository": "outlive.stores.repository",
     "Service": "outlive.runtime.service",
     "json_response": "outlive.runtime.responses",

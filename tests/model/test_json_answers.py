@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, computed_field, field_serializer
 
+import outlive
 from outlive.errors import BadQuery, Unholdable
 from outlive.postgres.address import Address
 from outlive.postgres.connect import Database
@@ -66,6 +67,19 @@ class Data:
     tags: list[str] = dataclasses.field(default_factory=list)
 
 
+@dataclasses.dataclass
+class Nested:
+    id: int
+    price: Decimal | None = None
+    done: bool = False
+    ratio: float = 0.5
+    at: dt.datetime | None = None
+    name: str | None = None
+    day: dt.date | None = None
+    more: dict[str, Any] | None = None
+    several: list[Any] = dataclasses.field(default_factory=list)
+
+
 class Shown(BaseModel):
     id: int
     name: str = ""
@@ -95,6 +109,7 @@ FLOATS = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([0.0
 MOMENTS = st.datetimes(timezones=st.sampled_from([dt.UTC, dt.UTC, EAST])) | st.datetimes(
     min_value=dt.datetime(2024, 1, 1), max_value=dt.datetime(2024, 1, 2), timezones=st.just(dt.UTC)
 )
+PARTS = st.none() | st.booleans() | st.integers() | FLOATS | TEXT | st.lists(TEXT | st.dates(), max_size=2)
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "name": st.none() | TEXT,
     "ratio": FLOATS,
@@ -106,17 +121,19 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "mood": st.sampled_from(Mood),
     "kind": st.sampled_from(["a", "b", None]),
     "tags": st.lists(TEXT, max_size=3),
+    "more": st.none() | st.dictionaries(TEXT, PARTS, max_size=3),
+    "several": st.lists(PARTS, max_size=3),
 }
 
 
 class Asked:
     """A repository on a shelf whose connections tell how many records were fetched."""
 
-    def __init__(self, database: Database, declared: type) -> None:
+    def __init__(self, database: Database, declared: type, kind: type[Repository] = Repository) -> None:
         table = StoreTable.derive("json", declared.__name__.lower(), RecordType.of(declared), "id")
         ensure_derived(database, [table])
         self.shelf = Shelf(table, database, operator.attrgetter("id"))
-        self.repository = Repository(self.shelf)
+        self.repository = kind(self.shelf)
         self.fetched = 0
         read = self.repository._read
 
@@ -181,6 +198,51 @@ def test_memory_and_postgresql_write_the_same_bytes(database: Database, declared
         assert sql == b"[" + b",".join(map(encode_record, found)) + b"]"
 
     agree()
+
+
+class Seen(Repository):
+    json_view = outlive.JsonView(names={"more": "metadata"}, hide=("name", "done"), utc="")
+
+
+@pytest.mark.parametrize("kind", [Repository, Seen])
+def test_nested_values_and_views_mean_the_same_from_both(database: Database, kind: type[Repository]) -> None:
+    """Objects and lists in a record, Decimals as numbers, and what a view renames and hides: one JSON from both."""
+    asked = Asked(database, Nested, kind)
+    view = kind.json_view
+
+    @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(records_of(Nested), PAGES)
+    def agree(records: list[Any], query: dict[str, Any]) -> None:
+        asked.shelf.fill(records)
+        memory, sql = asked.both(**query)
+        found = asked.repository.find(**query).result()
+        assert memory == b"[" + b",".join(encode_record(each, view) for each in found) + b"]"
+        assert json.loads(sql, parse_float=exactly) == json.loads(memory, parse_float=exactly)
+
+    agree()
+
+
+def exactly(text: str) -> float | str:
+    """A float; zeros keep their sign."""
+    return repr(float(text))
+
+
+def test_a_view_of_utc_renames_and_hides() -> None:
+    """A time in UTC ends as the view says, another zone is shown, and a hidden field is not there."""
+    record = Nested(1, at=dt.datetime(2024, 1, 2, tzinfo=dt.UTC), more={"at": dt.datetime(2024, 1, 2, tzinfo=EAST)})
+    assert json.loads(encode_record(record, Seen.json_view)) == {
+        "id": 1, "price": None, "ratio": 0.5, "at": "2024-01-02T00:00:00", "day": None,
+        "metadata": {"at": "2024-01-02T00:00:00+03:00"}, "several": [],
+    }  # fmt: skip
+    assert b'"at":"2024-01-02T00:00:00Z"' in encode_record(record, outlive.JsonView(utc="Z"))
+
+
+def test_plain_nested_records_are_not_fetched(database: Database) -> None:
+    """PostgreSQL makes the text of nested values and of a view alone."""
+    asked = Asked(database, Nested, Seen)
+    asked.shelf.fill([Nested(n, Decimal("1.50"), at=dt.datetime.now(dt.UTC), more={"a": [n, "b"]}) for n in range(9)])
+    memory, sql = asked.both(limit=5)
+    assert (json.loads(memory), asked.fetched) == (json.loads(sql), 0)
 
 
 def test_postgresql_makes_the_text_of_plain_records(database: Database) -> None:

@@ -117,7 +117,19 @@ class Compiler:
 
     def ordering(self, order: Order) -> Piece:
         """One field's part of an ORDER BY; None comes last where ascending and first where descending."""
-        return build("{} DESC" if order.descending else "{}", self.sortable(order.field))
+        place = self.sortable(order.field)
+        if order.ranks:
+            last = len(order.ranks) + 1
+            place = build(
+                "CASE WHEN {} IS NOT NULL THEN coalesce(array_position({}::text[], {}::text), {}::int) END",
+                place, list(order.ranks), place, last,
+            )  # fmt: skip
+        return build("{} DESC" if order.descending else "{}", place)
+
+    def sorts(self, order: Order) -> bool:
+        """Whether PostgreSQL can sort the decided rows by it."""
+        column = self.column(order.field)
+        return column.kind in ORDERED and (not order.ranks or column.domain == "text")
 
     def sortable(self, field: str) -> Piece:
         """The field's column, text by code point."""
@@ -143,13 +155,10 @@ class Found:
         """Whether PostgreSQL cuts out the page."""
         if self.query.limit is None or self.keys or (self.after is not None and self._following is None):
             return False
-        return all(each.exact for each in self._conditions()) and all(self._sortable(each) for each in self.query.order)
+        return all(each.exact for each in self._conditions()) and all(map(self.compiler.sorts, self.query.order))
 
     def _conditions(self) -> list[Condition]:
         return [self.compiler.condition(each) for each in self.query.filters]
-
-    def _sortable(self, order: Order) -> bool:
-        return self.compiler.column(order.field).kind in ORDERED
 
     @cached_property
     def statement(self) -> Piece:

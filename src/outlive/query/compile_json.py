@@ -1,4 +1,5 @@
-"""A query's answer as JSON text that PostgreSQL makes, equal to the byte to what Python would make of the records.
+"""A query's answer as JSON text that PostgreSQL makes: what Python would make of the records, to the byte but for the
+white space inside nested objects and lists.
 
 Only what is certain is made there: fields of plain types whose column alone gives the record back. The statement
 counts its records and those whose text is certain; where they differ, or where an odd row may match, its answer is
@@ -15,14 +16,15 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, LiteralString
+from typing import Any, Literal, LiteralString
 
 import sqlalchemy as sa
 from psycopg import sql
 
-from outlive.query.compile import ORDERED, Compiler
+from outlive.query.compile import Compiler
 from outlive.query.language import Query
 from outlive.query.pieces import Piece, build, joined
+from outlive.records.places import strip
 
 UNSET = "$unset"  # which fields of a Pydantic model were given; says nothing of its JSON
 
@@ -30,37 +32,51 @@ _MOMENT: LiteralString = (
     "'\"' || to_char({0}, 'YYYY-MM-DD\"T\"HH24:MI:SS')"
     " || CASE WHEN mod(extract(microseconds FROM {0})::bigint, 1000000) = 0 THEN '' ELSE to_char({0}, '.US') END"
 )
+_NUMBER: LiteralString = (
+    "CASE WHEN {0} = 0 OR (abs({0}) >= 1e-4 AND abs({0}) < 1e15)"
+    " THEN {0}::text || CASE WHEN {0} = trunc({0}) THEN '.0' ELSE '' END END"
+)
 _TEXTS: dict[tuple[str, Any], LiteralString] = {
     ("text", str): "to_json({0})::text",
     ("bigint", int): "{0}::text",
     ("boolean", bool): "{0}::text",
-    ("double precision", float): (
-        "CASE WHEN {0} = 0 OR (abs({0}) >= 1e-4 AND abs({0}) < 1e15)"
-        " THEN {0}::text || CASE WHEN {0} = trunc({0}) THEN '.0' ELSE '' END END"
-    ),
+    ("double precision", float): _NUMBER,
     ("date", dt.date): "CASE WHEN isfinite({0}) THEN '\"' || to_char({0}, 'YYYY-MM-DD') || '\"' END",
     ("timestamp", dt.datetime): "CASE WHEN isfinite({0}) THEN " + _MOMENT + " || '\"' END",
     ("uuid", uuid.UUID): "'\"' || {0}::text || '\"'",
-    ("jsonb", list): (
+    ("numeric", float): _NUMBER.replace("{0}", "({0}::double precision)"),
+    ("jsonb", list[str]): (
         "CASE WHEN jsonb_typeof({0}) = 'array' AND NOT jsonb_path_exists({0}, '$[*] ? (@.type() <> \"string\")') THEN"
         " (SELECT '[' || coalesce(string_agg(to_json(e.x)::text, ',' ORDER BY e.n), '') || ']'"
         " FROM jsonb_array_elements_text({0}) WITH ORDINALITY AS e(x, n)) END"
     ),
+    ("text[]", list[str]): "CASE WHEN array_position({0}, NULL) IS NULL THEN array_to_json({0})::text END",
+    ("jsonb", Any): "CASE WHEN strpos({0}::text, '\"$') = 0 THEN {0}::text END",
 }
-_DECIMAL: LiteralString = (
-    "CASE WHEN {0} <> 'NaN' AND abs({0}) < 1e30 AND (abs({0}) >= 0.000001 OR scale({0}) <= 6)"
-    " THEN '\"' || {0}::text || '\"' END"
-)
+_DECIMALS: dict[str, LiteralString] = {
+    "text": (
+        "CASE WHEN {0} <> 'NaN' AND abs({0}) < 1e30 AND (abs({0}) >= 0.000001 OR scale({0}) <= 6)"
+        " THEN '\"' || {0}::text || '\"' END"
+    ),
+    "number": (
+        "CASE WHEN {0} = 'NaN' THEN NULL WHEN scale({0}) = 0 THEN {0}::text ELSE "
+        + _NUMBER.replace("{0}", "({0}::double precision)")
+        + " END"
+    ),
+}
+_ENDS: dict[str, LiteralString] = {
+    "Z": " || 'Z\"' END", "+00:00": " || '+00:00\"' END", "": " || '\"' END",
+}  # fmt: skip
 _INSTANT: LiteralString = "CASE WHEN isfinite({0}) THEN " + _MOMENT.replace("{0}", "({0} AT TIME ZONE 'UTC')")
 
 
 @dataclass(frozen=True)
 class JsonForm:
-    """How an encoder writes records: each field's name in JSON, in order, what stands for UTC, and Decimals as text."""
+    """How an encoder writes records: each field's name in JSON, in order, what stands for UTC, what Decimals are."""
 
     names: Mapping[str, str]
     utc: str
-    decimals: bool
+    decimals: Literal["text", "number"]
 
 
 def compile_json(at: Compiler, query: Query, form: JsonForm) -> Piece | None:
@@ -70,8 +86,7 @@ def compile_json(at: Compiler, query: Query, form: JsonForm) -> Piece | None:
     """
     record = _rendered(at, form)
     conditions = [at.condition(each) for each in query.filters]
-    sortable = all(at.column(each.field).kind in ORDERED for each in query.order)
-    if record is None or not sortable or not all(each.exact for each in conditions):
+    if record is None or not all(map(at.sorts, query.order)) or not all(each.exact for each in conditions):
         return None
     strange = at.is_odd(query.fields)
     order = joined_order([*(at.ordering(each) for each in query.order), at.insertion])
@@ -157,9 +172,9 @@ def _template(column: Any, field: Any, kind: Any, form: JsonForm) -> LiteralStri
     if isinstance(kind, sa.REAL | sa.CHAR | sa.Enum) or (isinstance(kind, sa.Float) and (kind.precision or 53) <= 24):
         return None
     if cast == "timestamptz" and base is dt.datetime:
-        return _INSTANT + (" || 'Z\"' END" if form.utc == "Z" else " || '+00:00\"' END")
+        return _INSTANT + _ENDS[form.utc] if form.utc in _ENDS else None
     if cast == "numeric" and base is Decimal:
-        return _DECIMAL if form.decimals else None
+        return _DECIMALS[form.decimals]
     return _TEXTS.get((cast, next(_plain(base), None)))
 
 
@@ -167,10 +182,20 @@ def _plain(base: Any) -> Iterator[Any]:
     """The plain type that a value of an annotation has in JSON."""
     origin, args = typing.get_origin(base), typing.get_args(base)
     if base in (list, str, int, float, bool, dt.date, dt.datetime, uuid.UUID):
-        yield base if base is not list else None
+        yield base if base is not list else Any
     elif isinstance(base, type) and origin is None and issubclass(base, enum.Enum):
         yield str if all(type(member.value) is str for member in base) else None
     elif origin is typing.Literal:
         yield str if all(type(value) is str for value in args) else None
     elif origin is list and args == (str,):
-        yield list
+        yield list[str]
+    elif base is dict or (origin in (list, dict) and all(map(_is_free, args))):
+        yield Any
+
+
+def _is_free(annotation: Any) -> bool:
+    """Whether values of an annotation are written in a document as JSON has them, or else with a tag."""
+    bare, _ = strip(annotation)
+    if typing.get_origin(bare) in (list, dict):
+        return all(map(_is_free, typing.get_args(bare)))
+    return bare in (Any, object, str, int, float, bool, dict, list)

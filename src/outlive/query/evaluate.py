@@ -97,7 +97,7 @@ def _member(wanted: Sequence[Any]) -> Check:
 def arrange(found: list[tuple[K, R]], order: Sequence[Order], peek: Peek[R]) -> None:
     """Sort pairs in place; ties keep their order. Raises BadQuery if a field's values have no common order."""
     for each in reversed(order):
-        keys = {index: peek(record, each.field) for index, (_, record) in enumerate(found)}
+        keys = {index: each.rank(peek(record, each.field)) for index, (_, record) in enumerate(found)}
         one_kind(each.field, keys.values())
         try:
             ranks = sorted(keys, key=lambda index: values.place(keys[index]), reverse=each.descending)

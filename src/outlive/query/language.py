@@ -18,7 +18,8 @@ holds `__` goes before a path.
 A comparison with None never matches, except isnull, eq None, in with a None among its values, and has=None. A filter
 whose values have no common order is an error if all other filters let the record through. How values compare stands
 in `outlive.query.values`. Results come in insertion order; `order_by=("a", "-b")` sorts by fields or paths, None last
-where ascending and first where descending, ties in insertion order.
+where ascending and first where descending, ties in insertion order. `outlive.Ranked("priority", "urgent", "high")`
+sorts a text field by a list of its values, those that are not listed after them.
 
 An operator is one line in OPERATORS; without `sql` it is spelt in `outlive.query.conditions`.
 """
@@ -71,12 +72,38 @@ class Filter:
     value: Any
 
 
+@dataclass(frozen=True, slots=True, init=False)
+class Ranked:
+    """For `order_by`: a text field (or an enum of texts) in the order of the given values; others follow, then None.
+
+    order_by=("due_date", outlive.Ranked("priority", "urgent", "high", "medium", "low"))
+    """
+
+    field: str
+    ranks: tuple[str, ...]
+
+    def __init__(self, field: str, /, *ranks: Any) -> None:
+        object.__setattr__(self, "field", field)
+        object.__setattr__(self, "ranks", tuple(values.plain(each) for each in ranks))
+
+
+OrderBy = str | Ranked | Iterable[str | Ranked]
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One field to sort by."""
+    """One field to sort by; with `ranks`, by where its value stands among them."""
 
     field: str
     descending: bool = False
+    ranks: tuple[str, ...] = ()
+
+    def rank(self, value: Any) -> Any:
+        """What a field's value is sorted by."""
+        if not self.ranks or value is None:
+            return value
+        text = values.plain(value)
+        return self.ranks.index(text) if text in self.ranks else len(self.ranks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +129,7 @@ class Query:
 
 def parse(
     filters: Mapping[str, Any],
-    order_by: str | Iterable[str] = (),
+    order_by: OrderBy = (),
     limit: int | None = None,
     offset: int = 0,
 ) -> Query:
@@ -138,12 +165,17 @@ def _several(field: str, value: Any) -> tuple[Any, ...]:
     return tuple(value)
 
 
-def _order(order_by: str | Iterable[str]) -> tuple[Order, ...]:
-    named = (order_by,) if isinstance(order_by, str) else tuple(order_by)
-    for name in named:
-        if not isinstance(name, str) or not name.removeprefix("-"):
-            raise errors.BadQuery(field="order_by", reason=f"{name!r} is no field name")
-    return tuple(Order(name.removeprefix("-"), name.startswith("-")) for name in named)
+def _order(order_by: OrderBy) -> tuple[Order, ...]:
+    return tuple(_ordered(each) for each in ((order_by,) if isinstance(order_by, str | Ranked) else order_by))
+
+
+def _ordered(asked: Any) -> Order:
+    name, ranks = (asked.field, asked.ranks) if isinstance(asked, Ranked) else (asked, ())
+    if not isinstance(name, str) or not name.removeprefix("-"):
+        raise errors.BadQuery(field="order_by", reason=f"{name!r} is no field name")
+    if isinstance(asked, Ranked) and not (ranks and all(isinstance(each, str) for each in ranks)):
+        raise errors.BadQuery(field=name, reason="Ranked takes the texts that come first, in their order")
+    return Order(name.removeprefix("-"), name.startswith("-"), ranks)
 
 
 def _count(name: str, value: Any) -> int:

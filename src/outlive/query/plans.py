@@ -30,7 +30,7 @@ def shapes(query: Query, declared: Iterable[frozenset[str]] = ()) -> list[Shape]
     equal = tuple(sorted(list(dict.fromkeys(f.field for f in query.filters if _is_equal(f)))[:EQUAL_FIELDS]))
     order = tuple(dict.fromkeys(each.field for each in query.order))
     found = []
-    if order and query.limit is not None:
+    if order and query.limit is not None and not any(each.ranks for each in query.order):
         found.append(Shape(tuple(f for f in equal if f not in order), order))
     ranged = next((f.field for f in query.filters if f.op in RANGES), None)
     if ranged is not None and ranged not in equal:
@@ -126,7 +126,7 @@ class Proposal:
         query, shape = self.query, self.index.shape
         if query.limit is None or not all(self._never_refused(each) for each in query.filters):
             return False
-        if tuple(each.field for each in query.order) != shape.order:
+        if tuple(each.field for each in query.order) != shape.order or any(each.ranks for each in query.order):
             return False
         downwards = {each.descending for each in query.order}
         if len(shape.order) > 1 and downwards != {False}:

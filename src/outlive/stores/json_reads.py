@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, ClassVar
 
 from outlive.postgres.drive import Ask, Step
 from outlive.query import evaluate
 from outlive.query.compile_json import compile_json
-from outlive.query.language import Query
+from outlive.query.language import OrderBy, Query
 from outlive.stores.pending import Pending
-from outlive.stores.texts import encode_record, json_form
+from outlive.stores.texts import PLAIN_VIEW, JsonView, encode_record, json_form
 
 Key = Hashable
 
@@ -18,6 +18,7 @@ Key = Hashable
 class JsonReads:
     """`find_json` and `get_json` of a repository."""
 
+    json_view: ClassVar[JsonView] = PLAIN_VIEW
     _backing: Any
     _query: Callable[..., Query]
     _pending: Callable[..., Pending[Any]]
@@ -28,8 +29,8 @@ class JsonReads:
     _peek: Any
 
     def encode_json(self, record: Any) -> bytes:
-        """A record's JSON; override it where the service answers otherwise (see `outlive.stores.texts`)."""
-        return encode_record(record)
+        """A record's JSON; override it where neither it nor `json_view` says how the service answers."""
+        return encode_record(record, self.json_view)
 
     def get_json(self, key: Key, /) -> Pending[bytes | None]:
         """The record of a key as JSON, or None."""
@@ -38,7 +39,7 @@ class JsonReads:
     def find_json(
         self,
         *,
-        order_by: str | Iterable[str] = (),
+        order_by: OrderBy = (),
         limit: int | None = None,
         offset: int = 0,
         **filters: Any,
@@ -70,13 +71,13 @@ class JsonReads:
         return b"[" + b",".join(texts) + b"]"
 
     def _array(self, items: list[tuple[Key, Any]]) -> list[bytes]:
-        texts: list[bytes] = self._backing.texts(items, self.encode_json, type(self).encode_json)
+        texts: list[bytes] = self._backing.texts(items, self.encode_json, (type(self).encode_json, self.json_view))
         return texts
 
     def _made_by_sql(self, query: Query) -> Step[bytes | None]:
         """The answer as PostgreSQL's text; None where it cannot be sure of every byte."""
         own = type(self).encode_json is not JsonReads.encode_json
-        form = None if own or self._backing.unit_changes() else json_form(self._backing.record_type)
+        form = None if own or self._backing.unit_changes() else json_form(self._backing.record_type, self.json_view)
         statement = None if form is None else compile_json(self._compiler(), query, form)
         if statement is None:
             return None

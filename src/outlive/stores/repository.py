@@ -29,7 +29,7 @@ from outlive.query import evaluate, pages
 from outlive.query.columns import Columns
 from outlive.query.compile import Compiler
 from outlive.query.compile_totals import add_rows, compile_total
-from outlive.query.language import Filter, Query, parse
+from outlive.query.language import Filter, OrderBy, Query, parse
 from outlive.query.pages import Cursor, Page
 from outlive.query.paths import PLACE, Reader, split
 from outlive.query.pieces import Piece
@@ -166,7 +166,7 @@ class Repository(JsonReads):
     def find(
         self,
         *,
-        order_by: str | Iterable[str] = (),
+        order_by: OrderBy = (),
         limit: int | None = None,
         offset: int = 0,
         **filters: Any,
@@ -178,7 +178,7 @@ class Repository(JsonReads):
     def page(
         self,
         *,
-        order_by: str | Iterable[str] = (),
+        order_by: OrderBy = (),
         limit: int = 50,
         after: str | None = None,
         **filters: Any,
@@ -191,13 +191,15 @@ class Repository(JsonReads):
         query = self._query(filters, order_by, limit)
         if query.limit is None or query.limit < 1:
             raise errors.BadQuery(field="limit", reason="a page has at least one record")
+        if any(each.ranks for each in query.order):
+            raise errors.BadQuery(field="order_by", reason="a page by cursor is not Ranked; use find with offset")
         cursor = None if after is None else pages.read(query.order, after)
         return self._pending(lambda: self._page(query, cursor))
 
     def keys(
         self,
         *,
-        order_by: str | Iterable[str] = (),
+        order_by: OrderBy = (),
         limit: int | None = None,
         offset: int = 0,
         **filters: Any,
@@ -447,6 +449,7 @@ class Repository(JsonReads):
         return any(
             not self._compiler().column(each.field).compares(self._peek(record, each.field))
             for each in query.order
+            if not each.ranks
             for record in strange
         )
 
@@ -508,7 +511,7 @@ class Repository(JsonReads):
     def _query(
         self,
         filters: Mapping[str, Any],
-        order_by: str | Iterable[str] = (),
+        order_by: OrderBy = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> Query:

@@ -9,13 +9,14 @@ dates as ISO text, Decimals as numbers, enum members as their values. A service 
 from __future__ import annotations
 
 import collections
+import dataclasses
 import datetime as dt
 import enum
 import functools
 import json
 import pathlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -27,14 +28,42 @@ from outlive.records.shapes import PydanticShape, is_pydantic, shape_of
 _LISTS = (set, frozenset, tuple, collections.deque)
 
 
-def encode_record(record: Any) -> bytes:
+@dataclasses.dataclass(frozen=True, eq=False)
+class JsonView:
+    """How a repository's records look in JSON: the class attribute `json_view` of a subclass of `outlive.Repository`.
+
+    `names` gives the fields that have another name there, `hide` those that are left out. `utc` is what aware times in
+    UTC end with: "+00:00", "Z", or "" for services that always answered without a zone. Not for Pydantic models, which
+    say all of this themselves.
+    """
+
+    names: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    hide: tuple[str, ...] = ()
+    utc: str = "+00:00"
+
+    def name_of(self, field: str) -> str | None:
+        """A field's name in JSON, None where it is left out."""
+        return None if field in self.hide else self.names.get(field, field)
+
+
+PLAIN_VIEW = JsonView()
+
+
+def encode_record(record: Any, view: JsonView = PLAIN_VIEW) -> bytes:
     """The record's JSON. Raises Unholdable for a value that JSON has no form for, such as NaN."""
     try:
         if is_pydantic(type(record)):
             return _by_pydantic(record)
-        return _encode(record).encode()
+        return _encoder(view.utc)(record if view is PLAIN_VIEW else _viewed(record, view)).encode()
     except (ValueError, TypeError) as error:
         raise Unholdable(reason=str(error)) from None
+
+
+def _viewed(record: Any, view: JsonView) -> dict[str, Any]:
+    shape = shape_of(type(record))
+    fields = record.items() if shape is None else ((name, shape.get(record, name)) for name in shape.names)
+    held = ((view.name_of(name), part) for name, part in fields)
+    return {name: part for name, part in held if name is not None and part is not MISSING}
 
 
 def _by_pydantic(record: Any) -> bytes:
@@ -70,22 +99,43 @@ _FORMS: dict[type[Any] | tuple[type[Any], ...], Callable[[Any], Any]] = {
     dt.timedelta: lambda value: value.total_seconds(),
     bytes: lambda value: value.decode(),
 }
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_other).encode
 
 
 @functools.cache
-def json_form(record_type: RecordType) -> JsonForm | None:
+def _encoder(utc: str) -> Callable[[Any], str]:
+    def moment(value: Any) -> Any:
+        if isinstance(value, dt.datetime) and value.utcoffset() == _NO_OFFSET:
+            return value.replace(tzinfo=None).isoformat() + utc
+        return _other(value)
+
+    default = _other if utc == "+00:00" else moment
+    return json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=default).encode
+
+
+_NO_OFFSET = dt.timedelta(0)
+_FORM_CACHE: dict[tuple[int, int], tuple[RecordType, JsonView, JsonForm | None]] = {}
+
+
+def json_form(record_type: RecordType, view: JsonView = PLAIN_VIEW) -> JsonForm | None:
     """How `encode_record` writes records of a type, None where only the records themselves can tell."""
+    place = id(record_type), id(view)
+    if place not in _FORM_CACHE:
+        _FORM_CACHE[place] = record_type, view, _json_form(record_type, view)
+    return _FORM_CACHE[place][2]
+
+
+def _json_form(record_type: RecordType, view: JsonView) -> JsonForm | None:
     shape = shape_of(record_type.declared) if record_type.kind == "model" else None
     if shape is None:
         return None
     if not isinstance(shape, PydanticShape):
-        return JsonForm({name: name for name in shape.names}, "+00:00", decimals=False)
+        shown = ((name, view.name_of(name)) for name in shape.names)
+        return JsonForm({name: as_ for name, as_ in shown if as_ is not None}, view.utc, decimals="number")
     if not _writes_plainly(shape.cls):
         return None
     fields = shape.cls.__pydantic_fields__
     names = {name: field.serialization_alias or field.alias or name for name, field in fields.items()}
-    return JsonForm(names, "Z", decimals=True)
+    return JsonForm(names, "Z", decimals="text")
 
 
 def _writes_plainly(cls: Any) -> bool:
