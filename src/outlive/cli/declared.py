@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from outlive.errors import BadSetting, UnknownStore
+from outlive.postgres.relations import relate
 from outlive.postgres.tables import StoreTable
 from outlive.records import RecordType
 from outlive.settings import Settings
@@ -66,8 +67,22 @@ def declared(service: Service, name: str) -> Target:
         raise UnknownStore(name=name, known=", ".join(sorted(service.stores)) or "none")
     phase = "dual_write" if store.default_phase == "legacy" else store.default_phase
     return Target(
-        service.service, store.name, _table(service, store), store.key_field, store.kind, phase, store.model is not None
+        service.service, store.name, _tables(service)[own], store.key_field, store.kind, phase, store.model is not None
     )
+
+
+def _tables(service: Service) -> dict[str, StoreTable]:
+    found = {name: _table(service, store) for name, store in service.stores.items()}
+    relate(found)
+    return found
+
+
+def parents_first(service: Service | None, files: list[Path]) -> list[Path]:
+    """Files named after stores, in an order in which no record comes before one that it refers to."""
+    if service is None or len(files) < 2:
+        return files
+    tables = _tables(service)
+    return sorted(files, key=lambda file: (tables[file.stem].rank if file.stem in tables else 0, str(file)))
 
 
 def _table(service: Service, store: Store) -> StoreTable:

@@ -26,6 +26,7 @@ from outlive.commit import failpoints
 from outlive.commit import group as groups
 from outlive.commit.actions import Action, Append, Connect, Idle, MarkDrained, ReadFrames, Transact, WriteFiles
 from outlive.commit.group import Fenced, Outcome
+from outlive.commit.related import broken
 from outlive.commit.unit import Unit
 from outlive.commit.verdicts import CONTENDED, is_busy, is_refusal, is_refusal_or_foreign
 from outlive.commit.writes import UnitsRefused, Write, fold, writes_of
@@ -567,6 +568,9 @@ def _names(units: list[Unit]) -> str:
 
 
 def _refusal(units: list[Unit], error: psycopg.Error) -> OutliveError:
+    known = broken((write for unit in units for write in writes_of(unit)), error)
+    if known is not None:
+        return known.error()
     reason = error.diag.message_primary or str(error)
     field_name = error.diag.column_name or error.diag.constraint_name or ""
     if (error.sqlstate or "") in ("23505", CONTENDED):

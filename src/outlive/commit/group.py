@@ -1,8 +1,9 @@
 """What one group of units does to PostgreSQL, as steps that do no I/O of their own.
 
 A group is one transaction. It begins with the member's row: `applied` rises by one, so a duplicate, a fenced member
-and an unknown outcome are all told by that row. Then, store by store in name order: the advisory lock (shared for
-puts, exclusive for deletes, I5), deletes, puts, in-place changes. A key that occurs twice is folded first.
+and an unknown outcome are all told by that row. Then, store by store in name order, the advisory lock (shared for
+puts, exclusive for deletes, I5). Then deletes, children before their parents, and puts and in-place changes, parents
+before their children. A key that occurs twice is folded first.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import psycopg
 
 from outlive.commit import failpoints
+from outlive.commit.related import broken, let_go, parents_first
 from outlive.commit.unit import Unit
 from outlive.commit.verdicts import CONTENDED, RELATED, is_refusal
 from outlive.commit.writes import (
@@ -107,9 +109,10 @@ def land(
     outcome = Outcome()
     steps = [begin(member, epoch, seq)]
     steps += [lock(next(iter(stores[name].values())).store, stores[name].values()) for name in sorted(stores)]
-    for name in sorted(stores):
-        steps += _store_steps(stores[name], outcome)
-    yield from together(steps)
+    at_once, last = _turns(stores, outcome)
+    yield from together([*steps, *at_once])
+    for step in last:
+        yield from step
     yield from save_draws(units)
     yield from save_unlanded(outcome.unlanded, member)
     failpoints.hit("commit.before")
@@ -126,11 +129,21 @@ def lock(store: Any, writes: Iterable[Write]) -> Step[None]:
 
 
 def _land_store(writes: dict[Key, Write], outcome: Outcome) -> Step[None]:
-    for step in _store_steps(writes, outcome):
+    by_op = _by_op(writes, outcome)
+    for step in (*_deletes(by_op), *_puts(by_op, outcome)):
         yield from step
 
 
-def _store_steps(writes: dict[Key, Write], outcome: Outcome) -> Iterator[Step[None]]:
+def _turns(stores: dict[str, dict[Key, Write]], outcome: Outcome) -> tuple[list[Step[None]], list[Step[None]]]:
+    """What may go at once, and what goes after it: deletes of records that others let go in the same group."""
+    names, late = parents_first(stores), let_go(stores)
+    by_op = {name: _by_op(stores[name], outcome) for name in names}
+    at_once = [step for name in reversed(names) if name not in late for step in _deletes(by_op[name])]
+    at_once += [step for name in names for step in _puts(by_op[name], outcome)]
+    return at_once, [step for name in reversed(names) if name in late for step in _deletes(by_op[name])]
+
+
+def _by_op(writes: dict[Key, Write], outcome: Outcome) -> dict[str, list[Write]]:
     by_op: dict[str, list[Write]] = {"delete": [], "insert": [], "put": [], "keep": [], "patch": []}
     for write in writes.values():
         if write.error is not None:
@@ -139,8 +152,15 @@ def _store_steps(writes: dict[Key, Write], outcome: Outcome) -> Iterator[Step[No
             by_op["insert" if write.expect_absent else "keep" if write.keeps_place else "put"].append(write)
         else:
             by_op[write.op].append(write)
+    return by_op
+
+
+def _deletes(by_op: dict[str, list[Write]]) -> Iterator[Step[None]]:
     if by_op["delete"]:
         yield _delete(by_op["delete"])
+
+
+def _puts(by_op: dict[str, list[Write]], outcome: Outcome) -> Iterator[Step[None]]:
     if by_op["insert"]:
         yield _insert(by_op["insert"])
     for puts in filter(None, (by_op["put"], by_op["keep"])):
@@ -260,7 +280,7 @@ def one_by_one(
     yield from begin(member, epoch, seq)
     for name in sorted(stores):
         yield from lock(next(iter(stores[name].values())).store, stores[name].values())
-    writes = [write for name in sorted(stores) for write in stores[name].values()]
+    writes = [write for name in parents_first(stores) for write in stores[name].values()]
     yield from _each_apart(writes, lambda write, into: _land_store({write.key: write}, into), outcome)
     yield from save_draws(units)
     yield from save_unlanded(outcome.unlanded, member)
@@ -292,8 +312,10 @@ def _each_apart(writes: list[Write], act: Act, outcome: Outcome) -> Step[None]:
             waiting = yield from _together(waiting, errors, act, outcome)
     for write in waiting:
         error = errors[id(write)]
-        reason = error.diag.message_primary or type(error).__name__
-        outcome.unlanded.append(unlanded(write, reason, error.diag.column_name, error.sqlstate))
+        known = broken([write], error)
+        reason = known.reason if known else error.diag.message_primary or type(error).__name__
+        field = known.field if known else error.diag.column_name
+        outcome.unlanded.append(unlanded(write, reason, field or None, error.sqlstate))
 
 
 def _together(writes: list[Write], errors: dict[int, psycopg.Error], act: Act, outcome: Outcome) -> Step[list[Write]]:
@@ -421,21 +443,30 @@ def replay(writes: Iterable[Write], member: int, epoch: int, seq: int, apart: bo
     for name in sorted(stores):
         yield from lock(next(iter(stores[name].values())).store, stores[name].values())
     if apart:
-        writes = [write for name in sorted(stores) for write in stores[name].values()]
-        yield from _each_apart(writes, lambda write, into: _replay_store([write], into), outcome)
+        writes = [write for name in parents_first(stores) for write in stores[name].values()]
+        yield from _each_apart(writes, lambda write, into: _replay_all([[write]], into), outcome)
     else:
-        for name in sorted(stores):
-            yield from _replay_store(list(stores[name].values()), outcome)
+        yield from _replay_all([list(stores[name].values()) for name in parents_first(stores)], outcome)
     yield from save_unlanded(outcome.unlanded, member)
     return outcome
 
 
-def _replay_store(writes: list[Write], outcome: Outcome) -> Step[None]:
+def _replay_all(stores: list[list[Write]], outcome: Outcome) -> Step[None]:
+    """Puts of each store in the order given, then deletes in the reverse of it."""
+    last: list[Step[None]] = []
+    for writes in stores:
+        last += yield from _replay_store(writes, outcome)
+    for step in reversed(last):
+        yield from step
+
+
+def _replay_store(writes: list[Write], outcome: Outcome) -> Step[list[Step[None]]]:
+    """Replays the puts of one store; returns its deletes."""
     table = writes[0].store.table
     outcome.unlanded += [refused(write) for write in writes if write.error is not None]
     writes = [write for write in writes if write.error is None]
     if not writes:
-        return
+        return []
     keys = sorted(table.key_literal(write.key) for write in writes)
     rows = yield Ask(*Statements.of(table).select_keys(keys, lock=True))
     held = {table.key_literal(stored.key): stored for stored in map(table.read, rows)}
@@ -456,7 +487,7 @@ def _replay_store(writes: list[Write], outcome: Outcome) -> Step[None]:
         else:
             puts.append(write)
     yield from _replay_puts(puts, outcome)
-    yield from _replay_deletes(deletes, held, outcome)
+    return [_replay_deletes(deletes, held, outcome)]
 
 
 def _replay_patch(write: Write, stored: Any, puts: list[Write], outcome: Outcome) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
-RELATED = ("23503", "23505", "23P01")  # foreign key, unique, exclusion
+RELATED = ("23001", "23503", "23505", "23P01")  # foreign key (restrict, others), unique, exclusion
 CONTENDED = "40001"  # a serialization failure; a constraint trigger may raise it for good
 BUSY = (CONTENDED, "40P01", "55P03")
 # connection, resources, operator, system and internal errors, transaction states: no verdict on the data

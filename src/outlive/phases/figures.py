@@ -125,6 +125,16 @@ class Connections:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Relation:
+    """A store that this one's records refer to (`parent`), or one whose records refer to this one's."""
+
+    store: str
+    parent: bool
+    phase: Phase
+    copied: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """Everything known about one store at one moment; `epoch` is that of its last phase change."""
 
@@ -145,6 +155,7 @@ class Figures:
     rehearsal: Rehearsal | None = None
     connections: Connections = Connections(needed=0, available=1)
     limits: Limits = field(default_factory=Limits)
+    relations: tuple[Relation, ...] = ()
 
     @property
     def live(self) -> tuple[Member, ...]:

@@ -53,14 +53,15 @@ _READS_MOVE = (
     "connection_budget",
     "unpinned",
     "way_back",
+    "parents",
 )
 _TABLE = (
-    Move("legacy", "dual_write", _ENTER, restarts_backfill=True),
+    Move("legacy", "dual_write", (*_ENTER, "parents"), restarts_backfill=True),
     Move("dual_write", "dual_read", _READS_MOVE),
     Move("dual_read", "database", (*_READS_MOVE, "mapping_unused")),
     Move("database", "dual_read", ("unpinned",), prepare=("refill",)),
-    Move("dual_read", "dual_write", ("unpinned",)),
-    Move("dual_write", "legacy", ("unpinned", "single_member")),
+    Move("dual_read", "dual_write", ("unpinned", "children")),
+    Move("dual_write", "legacy", ("unpinned", "single_member", "children")),
 )
 MOVES: dict[tuple[Phase, Phase], Move] = {(move.current, move.wanted): move for move in _TABLE}
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from outlive.errors import UnknownStore
-from outlive.phases.figures import Connections, Figures, Limits, Member, Parity, Rehearsal
+from outlive.phases.figures import Connections, Figures, Limits, Member, Parity, Rehearsal, Relation
 from outlive.phases.machine import Phase, parse_phase
 from outlive.postgres.drive import Ask, Row, Step
 
@@ -49,6 +49,10 @@ SELECT coalesce(sum(coalesce((report->>'connections')::int, %s)), 0)::int,
 FROM outlive.member
 WHERE left_at IS NULL AND written_off_at IS NULL AND seen_at + coalesce(lease_s, 10) * 2 * interval '1 second' > now()
 """
+RELATED = """
+SELECT store, phase, coalesce((backfill->>'done')::bool, false) FROM outlive.phase
+WHERE service = %s AND store = ANY(%s) ORDER BY store
+"""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -85,6 +89,7 @@ def read_figures(
     members = yield Ask(MEMBERS, (service, changed_at))
     unlanded = yield Ask(UNLANDED, (service, store))
     parity = yield Ask(PARITY, (service, store))
+    relations = yield from _relations(service, store, [row[4] for row in members])
     needed, available = (yield Ask(CONNECTIONS, (connections_per_member,)))[0]
     return Figures(
         service=service,
@@ -104,6 +109,27 @@ def read_figures(
         rehearsal=_rehearsal(rehearsal),
         connections=Connections(needed=needed, available=available),
         limits=limits or Limits(),
+        relations=relations,
+    )
+
+
+def _relations(service: str, store: str, reports: list[Any]) -> Step[tuple[Relation, ...]]:
+    """The stores that this one refers to, and those that refer to it, as members report them."""
+    parents: set[str] = set()
+    children: set[str] = set()
+    for report in reports:
+        for name, own in _table(_table(report).get("stores")).items():
+            named = _table(own).get("parents") or ()
+            if name == store:
+                parents.update(named)
+            elif store in named:
+                children.add(name)
+    if not parents and not children:
+        return ()
+    rows = yield Ask(RELATED, (service, sorted(parents | children)))
+    return tuple(
+        Relation(store=name, parent=name in parents, phase=parse_phase(phase), copied=copied)
+        for name, phase, copied in rows
     )
 
 

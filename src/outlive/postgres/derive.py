@@ -22,7 +22,9 @@ from outlive.postgres.connect import Connection, Database
 from outlive.postgres.indexes import index_statements
 from outlive.postgres.lock import migration_lock
 from outlive.postgres.options import TableOptions
+from outlive.postgres.relations import foreign_keys
 from outlive.postgres.tenancy import missing_policies
+from outlive.postgres.upsert import relation
 
 _DIALECT = PGDialect_psycopg(paramstyle="named")  # type: ignore[no-untyped-call]
 _ARGUMENTS = re.compile(r"\([^)]*\)")
@@ -60,10 +62,11 @@ def ensure_derived(db: Database, tables: Sequence[HasTable]) -> bool:
     to make one, Unavailable, Unreachable, BadSetting.
     """
     with db.session() as conn:
-        if not any(_wanted(conn, store, db.pooled) for store in tables):
+        if not any([*_wanted(conn, store, db.pooled), *_unrelated(conn, store)] for store in tables):
             return False
     with migration_lock(db) as conn, conn.transaction():
         statements = [statement for store in tables for statement in _wanted(conn, store, db.pooled)]
+        statements += [statement for store in tables for statement in _unrelated(conn, store)]
         for statement in statements:
             _execute(conn, *statement)
     return bool(statements)
@@ -91,6 +94,17 @@ def _wanted(conn: Connection, store: Any, pooled: bool) -> list[tuple[str, str, 
     absent += [(name, index, text) for index, text in index_statements(store) if index not in have]
     policy = [] if pooled or options.tenant is None else missing_policies(conn, store)
     return absent + [(name, "*", statement) for statement in policy]
+
+
+def _unrelated(conn: Connection, store: Any) -> list[tuple[str, str, str]]:
+    """The foreign keys that a store's table lacks; they come last, when the tables that they point to are there."""
+    wanted = list(foreign_keys(store)) if getattr(store, "references", ()) else []
+    if not wanted:
+        return []
+    place = relation(store).as_string(conn)
+    rows = conn.execute("SELECT conname FROM pg_constraint WHERE conrelid = to_regclass(%s) AND contype = 'f'", [place])
+    have = {row[0] for row in rows}
+    return [(_shown(store.table), name, text) for name, text in wanted if name not in have]
 
 
 def _index_names(conn: Connection, table: sqlalchemy.Table) -> set[str]:
@@ -133,7 +147,8 @@ def _execute(conn: Connection, table: str, column: str, statement: str) -> None:
     try:
         conn.execute(sql.SQL(statement))
     except psycopg.Error as failure:
-        reason = failure.diag.message_primary or type(failure).__name__
+        said = (failure.diag.message_primary, failure.diag.message_detail)
+        reason = ": ".join(filter(None, said)) or type(failure).__name__
         raise MigrationFailed(what=table if column == "*" else f"{table}.{column}", reason=reason) from failure
 
 

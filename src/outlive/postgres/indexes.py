@@ -28,6 +28,9 @@ def index_statements(table: StoreTable) -> Iterator[tuple[str, str]]:
         yield _declared(table, Index(tenant))
     if place is not None:
         yield _declared(table, Index(*place))
+    for field, _ in table.options.references:
+        if not any(each.fields[:1] == (field,) and each.where is None for each in table.options.indexes):
+            yield _declared(table, Index(field))  # deletes on the other side look for the rows that refer to them
     for each in table.options.indexes:
         yield _declared(table, each)
         if each.using == "gin" and len(each.fields) == 1:

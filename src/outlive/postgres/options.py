@@ -1,8 +1,8 @@
-"""What a store asks of its table beside columns: indexes, uniqueness, a tenant, a place."""
+"""What a store asks of its table beside columns: indexes, uniqueness, a tenant, a place, references."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,6 +33,7 @@ class TableOptions:
     indexes: tuple[Index, ...] = ()
     tenant: str | None = None
     place: tuple[str, str] | None = None
+    references: tuple[tuple[str, str], ...] = ()  # (field, the store that its values are keys of)
 
     @classmethod
     def of(
@@ -41,10 +42,11 @@ class TableOptions:
         unique: Iterable[Index | str | tuple[str, ...]] = (),
         tenant: str | None = None,
         place: tuple[str, str] | None = None,
+        references: Mapping[str, str] | None = None,
     ) -> TableOptions:
         """Options from what users write: an Index, a field's name, or a tuple of names."""
         made = [_index(each, unique=False) for each in indexes] + [_index(each, unique=True) for each in unique]
-        return cls(tuple(made), tenant, place)
+        return cls(tuple(made), tenant, place, tuple((references or {}).items()))
 
 
 PLAIN = TableOptions()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -43,6 +43,9 @@ from outlive.postgres.layouts import (
 from outlive.postgres.options import PLAIN, TableOptions
 from outlive.records import MISSING, Document, Json, RecordType, canonical_text, key_text, parse, parse_key
 from outlive.records.codec import GENERIC, tag_of
+
+if TYPE_CHECKING:
+    from outlive.postgres.relations import Reference
 
 LACKS, ORDER = "$missing", "$order"
 
@@ -88,6 +91,9 @@ class StoreTable:
         self.key_name = KEY if layout.key is None else layout.key.name
         self.key_field = _key_field(record_type, layout.key)
         self.has_extra = EXTRA in layout.table.columns
+        self.references: tuple[Reference, ...] = ()  # these three are given by `relations.relate`
+        self.parents: frozenset[str] = frozenset()
+        self.rank = 0
         system = (EXTRA, VERSION, POSITION) if self.has_extra else (VERSION, POSITION)
         body = (DOCUMENT,) if self.whole else tuple(column.name for column in self.columns)
         body_casts = ("jsonb",) if self.whole else tuple(column.converter.cast for column in self.columns)

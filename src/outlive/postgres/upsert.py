@@ -226,7 +226,7 @@ def _parts(table: StoreTable) -> dict[str, sql.Composable]:
         for one, cast, name in zip(raw, table.casts, names, strict=True)
     ]
     return {
-        "table": _qualified(table),
+        "table": relation(table),
         "key": names[0],
         "key_cast": _type(table.key_cast),
         "key_order": sql.Composed([cells[0], *_collation(table)]),
@@ -262,6 +262,7 @@ def _type(cast: Any) -> sql.SQL:
     return sql.SQL(cast)
 
 
-def _qualified(table: StoreTable) -> sql.Identifier:
+def relation(table: StoreTable) -> sql.Identifier:
+    """The table's name in SQL."""
     schema = table.table.schema
     return sql.Identifier(table.table.name) if schema is None else sql.Identifier(schema, table.table.name)

@@ -165,6 +165,7 @@ def _store(service: Service, store: Any) -> dict[str, Any]:
         "error_rate": service.failures / service.requests if service.requests else 0.0,
         "backfill": service.watcher.backfills.get(store.name, {}) if service.watcher is not None else {},
         "stats": dict(store.stats),
+        "parents": sorted(store.table.parents) if store.table is not None else [],
         "unscoped": store.tenant is not None and not store.retired,
     }
 

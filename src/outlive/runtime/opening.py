@@ -23,6 +23,7 @@ from outlive.postgres.connect import Database
 from outlive.postgres.derive import check_tables, ensure_derived
 from outlive.postgres.drive import Ask, Step, drive
 from outlive.postgres.migrate import migrate_service, upgrade_control
+from outlive.postgres.relations import relate
 from outlive.postgres.tables import StoreTable
 from outlive.postgres.tenancy import check_session
 from outlive.records import canonical, key_name
@@ -182,6 +183,7 @@ def _tables(service: Service, database: Database) -> None:
                     service.service, store.name, store.record_type, store.key_field, store.model, store.options
                 )
         (derived if store.model is None else given).append(store.table)
+    relate({name: store.table for name, store in service.stores.items() if store.table is not None})
     if derived:
         ensure_derived(database, derived)
     if given:
@@ -212,14 +214,16 @@ def _open_with(service: Service) -> None:
         service.from_image.reconcile_at_start(conn)
         rows = {row[0]: row for row in conn.execute(_PHASES, (service.service,)).fetchall()}
         service.from_image.heard({name: (row[1], row[5]) for name, row in rows.items()})
-        for store in service.stores.values():
+        order = sorted(service.stores.values(), key=lambda store: store.table.rank if store.table is not None else 0)
+        for store in order:
             _open_store(service, store, rows[store.name], conn)
         for name, counter in service.counters.items():
             counter.phase = rows[name][1]
             if counter.phase != "legacy":
                 counter.raise_to(drive(counter.stored(), conn))
         service.watcher.start()
-        for each in service.everything():
+        everything: list[Any] = [*order, *service.counters.values()]
+        for each in everything:
             wanted = desired(service, each, rows[each.name][1], rows[each.name][3])
             if wanted != rows[each.name][1]:
                 walk_to(service, each, wanted, conn)

@@ -13,7 +13,7 @@ import json
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -92,6 +92,7 @@ class Store(ABC):
         place: tuple[str, str] | None = None,
         indexes: Iterable[Any] = (),
         unique: Iterable[Any] = (),
+        references: Mapping[str, Any] | None = None,
         repository: type[Any] | None = None,
     ) -> None:
         self.host = host
@@ -100,7 +101,7 @@ class Store(ABC):
         self.record_type = RecordType.of(declared)
         self.key_field = key
         self.model = model
-        self.options = TableOptions.of(indexes, unique, tenant, place)
+        self.options = TableOptions.of(indexes, unique, tenant, place, self._referred(references or {}))
         self.tenant = tenant
         self.repository_class = repository
         self._check_fields()
@@ -132,10 +133,27 @@ class Store(ABC):
             "shadow_differences": 0,
         }
 
+    def _referred(self, references: Mapping[str, Any]) -> dict[str, str]:
+        """The names of the stores that fields refer to, given as what `mapping` returned, or as names."""
+        if references and self.model is not None:
+            reason = "the ForeignKey columns of the model say it"
+            raise BadSetting(name=f"{self.name}: references", value=", ".join(references), reason=reason)
+        names = {}
+        for field, given in references.items():
+            other = getattr(given, "_store", None)
+            if not isinstance(given, str) and (not isinstance(other, Store) or other.host is not self.host):
+                reason = "give a store of the same service, or its name"
+                raise BadSetting(name=f"{self.name}: references", value=repr(given), reason=reason)
+            names[field] = given if isinstance(given, str) else other.name  # type: ignore[union-attr]
+        return names
+
     def _check_fields(self) -> None:
-        """Raises BadSetting where tenant= or place= name what the record type does not have."""
+        """Raises BadSetting where tenant=, place= or references= name what the record type does not have."""
         fields, options = self.record_type.fields, self.options
-        for option, name in [("tenant", options.tenant), *(("place", each) for each in options.place or ())]:
+        named = [("place", each) for each in options.place or ()] + [
+            ("references", each) for each, _ in options.references
+        ]
+        for option, name in [("tenant", options.tenant), *named]:
             if name is not None and fields and name not in fields:
                 reason = f"no such field; there are {', '.join(fields)}"
                 raise BadSetting(name=f"{self.name}: {option}", value=name, reason=reason)

@@ -84,6 +84,7 @@ def run(
     `at_home` runs a short piece where user code runs; `tell` hears of progress after each chunk.
     """
     progress = Progress(total=len(keys))
+    keys = own_parents_first(store, keys)
     rows = {row[0]: row for row in rows_before(store, conn)}
     counts = compare(store, rows, remembered)
     progress.counts = counts
@@ -105,6 +106,33 @@ def run(
     progress.at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     tell(progress)
     return progress
+
+
+def own_parents_first(store: Store, keys: list[Any]) -> list[Any]:
+    """The keys, those of records that others of the same store refer to before them; a circle stays together."""
+    table = store.table
+    fields = [each.field for each in table.references if each.parent == store.name] if table is not None else []
+    if not fields:
+        return keys
+    with store.units.lock:
+        records = {key: store.image_get(key) for key in keys}
+    waits = {
+        key: [named for field in fields if (named := store.record_type.peek(record, field)) in records]
+        for key, record in records.items()
+        if record is not ABSENT
+    }
+    placed: dict[Any, None] = {}
+    seen: set[Any] = set()
+    for key in keys:
+        path = [key]
+        while path:
+            seen.add(path[-1])
+            before = next((named for named in waits.get(path[-1], ()) if named not in seen), None)
+            if before is not None:
+                path.append(before)
+            else:
+                placed[path.pop()] = None
+    return list(placed)
 
 
 def rows_before(store: Store, conn: psycopg.Connection[Any]) -> Loaded:

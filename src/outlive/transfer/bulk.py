@@ -18,6 +18,7 @@ from sqlalchemy.schema import AddConstraint
 
 from outlive.postgres.indexes import index_statements
 from outlive.postgres.tables import POSITION, VERSION, Row, StoreTable
+from outlive.postgres.upsert import relation
 
 _DIALECT = PGDialect_psycopg(paramstyle="named")  # type: ignore[no-untyped-call]
 # NULL is a control character, because a backslash in every row would make every row look as if it needed escapes.
@@ -199,12 +200,6 @@ def copy_line(row: Row) -> str:
 
 def _escaped(match: re.Match[str]) -> str:
     return _ESCAPES[match[0]]
-
-
-def relation(table: StoreTable) -> sql.Identifier:
-    """The table's name in SQL."""
-    schema = table.table.schema
-    return sql.Identifier(table.table.name) if schema is None else sql.Identifier(schema, table.table.name)
 
 
 def own_column(table: StoreTable, field: str) -> str:

@@ -26,6 +26,7 @@ from outlive.commit.verdicts import is_refusal
 from outlive.errors import PhaseRefused, Unholdable
 from outlive.postgres.connect import Database
 from outlive.postgres.derive import check_tables, ensure_derived
+from outlive.postgres.relations import ancestors
 from outlive.postgres.tables import Row, StoreTable
 from outlive.records import canonical_text
 from outlive.transfer import joining, sources
@@ -41,6 +42,7 @@ from outlive.transfer.sources import Bad, Batch, Item, Spot
 
 CHUNK_ROWS = 25_000
 _TIMEOUT = "SELECT set_config('statement_timeout', %s, true)"
+_CHECK = "SET CONSTRAINTS ALL IMMEDIATE"  # a deferred one would refuse the whole chunk at its commit
 _TOMBSTONES = "SELECT 1 FROM outlive.tombstone WHERE service = %s AND store = %s LIMIT 1"
 _COUNTER = """
 INSERT INTO outlive.counter (service, store, value) VALUES (%s, %s, %s)
@@ -226,7 +228,8 @@ class _Load:
     def _prepare(self, joined: Joined, fresh: bool) -> None:
         """A table that this load has made stands without key and indexes until the rows are in."""
         secured = self.bulk.secured()  # PostgreSQL copies into no table under row-level security
-        bare = not secured and not any(index.unique for index in self.target.table.options.indexes)
+        table = self.target.table
+        bare = not secured and not table.references and not any(index.unique for index in table.options.indexes)
         if fresh and not joined.resumed and bare:
             with self.conn.transaction():
                 self.bulk.clear()
@@ -292,6 +295,7 @@ class _Load:
         try:
             with self.conn.transaction():
                 self.bulk.copy(reader.rows(batch))
+                self.conn.execute(_CHECK)
         except psycopg.Error as error:
             if not is_refusal(error):
                 raise
@@ -303,7 +307,9 @@ class _Load:
         """Keys of the rows that landed; what PostgreSQL refuses is found by halves and rejected, the rest lands."""
         try:
             with self.conn.transaction():
-                return self.bulk.upsert(rows)
+                landed = self.bulk.upsert(rows)
+                self.conn.execute(_CHECK)
+                return landed
         except psycopg.Error as error:
             if not is_refusal(error):
                 raise
@@ -413,7 +419,7 @@ def load(db: Database, target: Target, path: Path, layout: Layout, options: Opti
         elif unfinished is not None and unfinished["fresh"] and not fresh:
             fresh = not Bulk(conn, target.table).keyed()
         else:
-            ensure_derived(db, [target.table])
+            ensure_derived(db, [*(each for each in ancestors(target.table) if not each.strict), target.table])
         return _Load(db, conn, target, path, layout, options).run(fresh and not target.given)
 
 

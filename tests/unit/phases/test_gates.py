@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from outlive.errors import BadSetting
-from outlive.phases.figures import Connections, Figures, Limits, Member, Parity, Rehearsal
+from outlive.phases.figures import Connections, Figures, Limits, Member, Parity, Rehearsal, Relation
 from outlive.phases.gates import GATES, closed, gates_of
 from outlive.phases.machine import MOVES
 
@@ -54,7 +54,18 @@ def with_parity(**changes: object) -> Figures:
     return replace(GOOD, parity=replace(PARITY, **changes))
 
 
+def related(phase: str, other: str, *, parent: bool, copied: bool = True) -> Figures:
+    """Good figures in a phase but for one store that they refer to, or that refers to them."""
+    relation = Relation(store="farms", parent=parent, phase=other, copied=copied)  # type: ignore[arg-type]
+    return replace(GOOD, phase=phase, relations=(relation,))  # type: ignore[arg-type]
+
+
 CLOSED = [
+    ("parents", related("legacy", "legacy", parent=True), "outlive advance farm/farms --to dual_write first", None),
+    ("parents", related("dual_write", "dual_write", parent=True), "farm/farms --to dual_read first", None),
+    ("parents", related("legacy", "dual_write", parent=True, copied=False), "back-fill of farms", "wait"),
+    ("children", related("dual_write", "dual_write", parent=False), "outlive rollback farm/farms --to legacy", None),
+    ("children", related("dual_read", "database", parent=False), "farm/farms --to dual_write first", None),
     ("backfill", replace(GOOD, backfill=None), "no member has begun", "wait"),
     ("backfill", replace(GOOD, backfill=None, members=()), "start the service", None),
     ("backfill", replace(GOOD, backfill={"done": False, "copied": 3}), "still running", "wait"),
@@ -131,6 +142,23 @@ def test_a_mapping_used_before_the_change_is_forgotten() -> None:
     first = replace(MEMBER, mapping_used_at=LATER, mapping_call_site="first.py:1")
     last = replace(MEMBER, mapping_used_at=LATER + timedelta(seconds=1), mapping_call_site="last.py:9")
     assert "last.py:9" in GATES["mapping_unused"](replace(GOOD, members=(first, last))).figure
+
+
+@pytest.mark.parametrize(
+    ("gate", "figures"),
+    [
+        ("parents", related("legacy", "dual_write", parent=True)),
+        ("parents", related("dual_write", "dual_read", parent=True, copied=False)),
+        ("parents", related("dual_read", "dual_read", parent=True)),
+        ("parents", related("legacy", "legacy", parent=False)),
+        ("children", related("dual_read", "dual_write", parent=False)),
+        ("children", related("dual_write", "legacy", parent=False)),
+        ("children", related("dual_write", "database", parent=True)),
+    ],
+)
+def test_related_stores_that_are_far_enough_open(gate: str, figures: Figures) -> None:
+    """A parent opens at the phase that is asked of it, never later than dual_read; each gate looks its own way."""
+    assert GATES[gate](figures).open
 
 
 def test_overridden_pins_are_open_and_still_shown() -> None:

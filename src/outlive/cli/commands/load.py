@@ -64,7 +64,7 @@ def command(
     service = declared.find_service(app)
     done = []
     with session.opened() as opened:
-        for path in _files(source):
+        for path in declared.parents_first(service, _files(source)):
             target, layout, evidence = _target(opened, service, path, store or path.stem, key, kind)
             if dry_run:
                 done.append(_dry(target, path, layout, evidence, json))

@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection, Mapping
 
 from outlive.phases.figures import Figures
 from outlive.phases.gates.backfill import backfill
+from outlive.phases.gates.children import children
 from outlive.phases.gates.connection_budget import connection_budget
 from outlive.phases.gates.error_rate import error_rate
 from outlive.phases.gates.gate import Gate, Remedy
 from outlive.phases.gates.mapping_unused import mapping_unused
 from outlive.phases.gates.members import members
+from outlive.phases.gates.parents import parents
 from outlive.phases.gates.parity import parity
 from outlive.phases.gates.pool_use import pool_use
 from outlive.phases.gates.query_p95 import query_p95
@@ -33,6 +35,8 @@ GATES: Mapping[str, Callable[[Figures], Gate]] = {
     "way_back": way_back,
     "mapping_unused": mapping_unused,
     "single_member": single_member,
+    "parents": parents,
+    "children": children,
 }
 
 __all__ = ["GATES", "Gate", "Remedy", "closed", "gates_of"]
