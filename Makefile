@@ -46,5 +46,5 @@ million: $(READY) ## a million records loaded, verified, damaged by hand, found 
 docs: $(READY) ## every link works; every command, error and setting has its entry
 	$(PYTHON) -m pytest tests/docs -q
 
-serve: $(READY) ## the home budget on PORT (8000)
-	@$(PYTHON) -m services.home_budget
+serve: $(READY) ## a service on its port: make serve S=equipment; without S the home budget
+	@$(PYTHON) -m services.$(if $(S),$(if $(wildcard services/farm/$(S)),farm.$(S),$(S)),home_budget)

@@ -44,6 +44,22 @@ def pg_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
 
 
 @pytest.fixture(scope="session")
+def postgis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
+    """Address of Debian's PostgreSQL with PostGIS, one server a run."""
+    found = sorted(Path("/usr/share/postgresql").glob("*/extension/postgis.control"))
+    assert found, "PostGIS is missing: apt-get install postgresql-15-postgis-3"
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    programs = Path("/usr/lib/postgresql") / found[-1].parent.parent.name / "bin"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OUTLIVE_POSTGRES_BIN", str(programs))
+        server = EmbeddedServer(shared / "postgis-home")
+        address = server.start()
+    yield address
+    server.stop()
+
+
+@pytest.fixture(scope="session")
 def database_template(pg_server: Address) -> str:
     """Name of a database that holds the control schema, made once for all workers."""
     digest = blake2b(digest_size=8)

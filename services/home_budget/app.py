@@ -8,7 +8,6 @@ from fastapi.responses import JSONResponse
 import outlive
 from outlive.errors import BadQuery, KeyTaken, Unholdable
 from services.home_budget.api import collection
-from services.home_budget.database import is_connected
 from services.home_budget.ledger import InvalidField, Ledger, NotFound
 from services.home_budget.records import expenses, incomes
 from services.home_budget.schemas import ExpenseCreate, ExpenseUpdate, IncomeCreate, IncomeUpdate
@@ -29,7 +28,7 @@ async def root() -> dict[str, str]:
 @app.get("/api/v1/health")
 async def health() -> dict[str, str]:
     outlive.show_unsettled()
-    return {"status": "ok", "database": "connected" if await is_connected() else "disconnected"}
+    return {"status": "ok", "database": "connected" if await outlive.is_connected() else "disconnected"}
 
 
 @app.exception_handler(NotFound)

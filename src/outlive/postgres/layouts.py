@@ -21,6 +21,7 @@ from outlive.records import FieldType, RecordType
 
 VERSION, POSITION, EXTRA = "outlive_version", "outlive_position", "outlive_extra"
 KEY, DOCUMENT = "outlive_key", "document"
+FIELD = "field"  # in a column's `info`: the record field that it holds, where a model cannot be given its name
 NAMING = {
     "pk": "pk_%(table_name)s",
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -153,13 +154,17 @@ def model_layout(record_type: RecordType, key: str | None, model: Any) -> Layout
 
 
 def _model_columns(model: Any) -> tuple[sa.Table, dict[str, str]]:
-    """The model's table, and its columns' attribute names by column name."""
+    """The model's table, and the record fields of its columns by column name."""
     if isinstance(model, sa.Table):
         return model, {column.name: column.key for column in model.columns}
     mapper = sa.inspect(model)
     table = mapper.local_table
     assert isinstance(table, sa.Table)
-    names = {attr.columns[0].name: attr.key for attr in mapper.column_attrs if attr.columns[0].table is table}
+    names = {
+        attr.columns[0].name: attr.columns[0].info.get(FIELD, attr.key)
+        for attr in mapper.column_attrs
+        if attr.columns[0].table is table
+    }
     return table, names
 
 

@@ -138,6 +138,10 @@ class Circle(Area):
         """The radius: metres and kilometres together."""
         return self.metres + 1000 * self.km
 
+    def km_to(self, lat: float, lon: float) -> float:
+        """Kilometres from the centre to a place, on the sphere that `within` measures on."""
+        return distance_m((float(self.lat), float(self.lon)), (float(lat), float(lon))) / 1000
+
     def _covers(self, at: Point) -> bool:
         return distance_m((float(self.lat), float(self.lon)), at) <= self.radius_m
 

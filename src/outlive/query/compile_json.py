@@ -8,13 +8,13 @@ not used.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import enum
 import json
 import typing
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, LiteralString
 
@@ -53,6 +53,14 @@ _TEXTS: dict[tuple[str, Any], LiteralString] = {
     ("text[]", list[str]): "CASE WHEN array_position({0}, NULL) IS NULL THEN array_to_json({0})::text END",
     ("jsonb", Any): "CASE WHEN strpos({0}::text, '\"$') = 0 THEN {0}::text END",
 }
+_KEPT_MOMENT: LiteralString = (
+    r"""CASE WHEN {0} ~ '^\{"\$datetime":"[0-9T:.+-]+"\}$' THEN '"' || substr({0}, 15, length({0}) - 16) || '"' END"""
+)
+_KEPT: dict[str, LiteralString] = {
+    "timestamptz": _KEPT_MOMENT,
+    "timestamp": _KEPT_MOMENT,
+    "jsonb": "CASE WHEN strpos({0}, '\"$') = 0 THEN {0} END",
+}
 _DECIMALS: dict[str, LiteralString] = {
     "text": (
         "CASE WHEN {0} <> 'NaN' AND abs({0}) < 1e30 AND (abs({0}) >= 0.000001 OR scale({0}) <= 6)"
@@ -70,13 +78,14 @@ _ENDS: dict[str, LiteralString] = {
 _INSTANT: LiteralString = "CASE WHEN isfinite({0}) THEN " + _MOMENT.replace("{0}", "({0} AT TIME ZONE 'UTC')")
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class JsonForm:
     """How an encoder writes records: each field's name in JSON, in order, what stands for UTC, what Decimals are."""
 
     names: Mapping[str, str]
     utc: str
     decimals: Literal["text", "number"]
+    utc_of: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def compile_json(at: Compiler, query: Query, form: JsonForm) -> Piece | None:
@@ -129,22 +138,41 @@ def _record(at: Compiler, form: JsonForm) -> Piece | None:
     key = source.key_column
     stored = {column.field: column for column in (*source.columns, *([] if key is None else [key]))}
     parts: list[Piece] = []
+    kept = [UNSET]
     for field, name in form.names.items():
         column = stored.get(field)
         text = None if column is None else _text(source, column, form)
-        if text is None:
+        if column is None or text is None:
             return None
+        if source.has_extra and column is not key and column.converter.cast in _KEPT:
+            kept.append(field)
+            text = _or_kept(field, column.converter.cast, text)
         opening = ("{" if not parts else ",") + json.dumps(name, ensure_ascii=False) + ":"
         parts.append(build("{} || ({})", sql.Literal(opening.replace("%", "%%")), text))
     whole = joined(" || ", parts, "'{{'")
-    return build("CASE WHEN {} THEN {} || '}}' END", _certain(source, key), whole)
+    return build("CASE WHEN {} THEN {} || '}}' END", _certain(source, kept), whole)
 
 
-def _certain(source: Any, key: Any) -> Piece:
-    """True for rows that have no more to say than their columns."""
+def _certain(source: Any, kept: list[str]) -> Piece:
+    """True for rows that have no more to say than their columns, and in outlive_extra what text can be made of."""
     if not source.has_extra:
         return build("true")
-    return build("(outlive_extra IS NULL OR outlive_extra - {}::text = '{{}}'::jsonb)", sql.Literal(UNSET))
+    names = build("ARRAY[{}]", Piece(sql.SQL(", ").join(map(_literal, kept))))
+    return build("(outlive_extra IS NULL OR outlive_extra - {}::text[] = '{{}}'::jsonb)", names)
+
+
+def _literal(text: str) -> sql.Literal:
+    return sql.Literal(text.replace("%", "%%"))
+
+
+def _or_kept(field: str, cast: str, text: Piece) -> Piece:
+    """The column's text, or that of the value which outlive_extra keeps because the column alone does not tell it."""
+    place = Piece(sql.Composed([sql.SQL("(outlive_extra ->> "), _literal(field), sql.SQL(")")]))
+    parts: list[sql.Composable] = []
+    for number, piece in enumerate(_KEPT[cast].split("{0}")):
+        parts += [place.text, sql.SQL(piece)] if number else [sql.SQL(piece)]
+    made = Piece(sql.Composed(parts))
+    return build("CASE WHEN outlive_extra ? {} THEN {} ELSE {} END", _literal(field), made, text)
 
 
 def _text(source: Any, column: Any, form: JsonForm) -> Piece | None:
@@ -172,7 +200,8 @@ def _template(column: Any, field: Any, kind: Any, form: JsonForm) -> LiteralStri
     if isinstance(kind, sa.REAL | sa.CHAR | sa.Enum) or (isinstance(kind, sa.Float) and (kind.precision or 53) <= 24):
         return None
     if cast == "timestamptz" and base is dt.datetime:
-        return _INSTANT + _ENDS[form.utc] if form.utc in _ENDS else None
+        utc = form.utc_of.get(column.field, form.utc)
+        return _INSTANT + _ENDS[utc] if utc in _ENDS else None
     if cast == "numeric" and base is Decimal:
         return _DECIMALS[form.decimals]
     return _TEXTS.get((cast, next(_plain(base), None)))

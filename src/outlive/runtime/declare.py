@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from outlive.commit.unit import current
 from outlive.commit.units import UnitBlock
+from outlive.runtime import health
 from outlive.runtime.asgi import OutliveMiddleware
 from outlive.runtime.service import Service
 from outlive.runtime.wsgi import OutliveWsgi
@@ -163,6 +164,11 @@ def unit(name: str = "", *, service: Service | None = None) -> UnitBlock:
 async def flush(service: Service | None = None) -> None:
     """Returns once everything written so far is settled."""
     await (service or default_service).flush()
+
+
+async def is_connected(service: Service | None = None) -> bool:
+    """Whether PostgreSQL answers within a second; never raises. For health routes, in every phase."""
+    return await health.connected(service or default_service)
 
 
 def show_unsettled() -> None:

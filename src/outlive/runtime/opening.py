@@ -164,9 +164,15 @@ def prepare(service: Service) -> None:
     _tables(service, database)
     with database.connect() as conn:
         for each in service.everything():
-            conn.execute(_ROW, (service.service, each.name, each.default_phase))
+            conn.execute(_ROW, (service.service, each.name, _first_phase(service, each)))
     service.committer.wanted = True
     _run_committer(service)
+
+
+def _first_phase(service: Service, store: Any) -> Phase:
+    """Where a store begins that nobody has known: at once where the environment wants it, for it holds nothing but
+    seeds; a file may hold records, so it walks through the gates."""
+    return store.default_phase if isinstance(store, JsonFileStore) else desired(service, store, None)
 
 
 def _tables(service: Service, database: Database) -> None:

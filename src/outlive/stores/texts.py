@@ -33,13 +33,14 @@ class JsonView:
     """How a repository's records look in JSON: the class attribute `json_view` of a subclass of `outlive.Repository`.
 
     `names` gives the fields that have another name there, `hide` those that are left out. `utc` is what aware times in
-    UTC end with: "+00:00", "Z", or "" for services that always answered without a zone. Not for Pydantic models, which
-    say all of this themselves.
+    UTC end with: "+00:00", "Z", or "" for services that always answered without a zone; `utc_of` says it for single
+    fields. Not for Pydantic models, which say all of this themselves.
     """
 
     names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     hide: tuple[str, ...] = ()
     utc: str = "+00:00"
+    utc_of: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def name_of(self, field: str) -> str | None:
         """A field's name in JSON, None where it is left out."""
@@ -62,8 +63,12 @@ def encode_record(record: Any, view: JsonView = PLAIN_VIEW) -> bytes:
 def _viewed(record: Any, view: JsonView) -> dict[str, Any]:
     shape = shape_of(type(record))
     fields = record.items() if shape is None else ((name, shape.get(record, name)) for name in shape.names)
-    held = ((view.name_of(name), part) for name, part in fields)
-    return {name: part for name, part in held if name is not None and part is not MISSING}
+    shown: dict[str, Any] = {}
+    for field, part in fields:
+        name = view.name_of(field)
+        if name is not None and part is not MISSING:
+            shown[name] = _moment(part, view.utc_of[field]) if field in view.utc_of else part
+    return shown
 
 
 def _by_pydantic(record: Any) -> bytes:
@@ -104,12 +109,17 @@ _FORMS: dict[type[Any] | tuple[type[Any], ...], Callable[[Any], Any]] = {
 @functools.cache
 def _encoder(utc: str) -> Callable[[Any], str]:
     def moment(value: Any) -> Any:
-        if isinstance(value, dt.datetime) and value.utcoffset() == _NO_OFFSET:
-            return value.replace(tzinfo=None).isoformat() + utc
-        return _other(value)
+        return _moment(value, utc) if isinstance(value, dt.datetime) else _other(value)
 
     default = _other if utc == "+00:00" else moment
     return json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=default).encode
+
+
+def _moment(value: Any, utc: str) -> Any:
+    """A time as text, in UTC with this ending; any other value as it is."""
+    if not isinstance(value, dt.datetime):
+        return value
+    return value.replace(tzinfo=None).isoformat() + utc if value.utcoffset() == _NO_OFFSET else value.isoformat()
 
 
 _NO_OFFSET = dt.timedelta(0)
@@ -130,7 +140,8 @@ def _json_form(record_type: RecordType, view: JsonView) -> JsonForm | None:
         return None
     if not isinstance(shape, PydanticShape):
         shown = ((name, view.name_of(name)) for name in shape.names)
-        return JsonForm({name: as_ for name, as_ in shown if as_ is not None}, view.utc, decimals="number")
+        names = {name: as_ for name, as_ in shown if as_ is not None}
+        return JsonForm(names, view.utc, decimals="number", utc_of=view.utc_of)
     if not _writes_plainly(shape.cls):
         return None
     fields = shape.cls.__pydantic_fields__

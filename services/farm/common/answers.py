@@ -1,0 +1,53 @@
+"""Answers that are JSON bytes already: one record, a page in its envelope."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from fastapi import HTTPException, Response
+
+import outlive
+
+
+async def one(repository: Any, key: Any, missing: str) -> Response:
+    """The record of a key. Raises 404 with the text `missing`."""
+    body = await repository.get_json(key)
+    if body is None:
+        raise HTTPException(404, missing)
+    return outlive.json_response(body)
+
+
+def record(repository: Any, held: Any, status: int = 200) -> Response:
+    """A record that is at hand, as the repository shows it in JSON."""
+    return outlive.json_response(repository.encode_json(held), status)
+
+
+async def page(
+    repository: Any, name: str, *, limit: int, offset: int, order_by: Any = (), skip: str = "offset", **filters: Any
+) -> Response:
+    """`{name: [...], total, limit, offset}`; `skip` is what the offset is called there."""
+    total, body = await counted(repository, limit=limit, offset=offset, order_by=order_by, **filters)
+    return enveloped(name, body, total=total, limit=limit, **{skip: offset})
+
+
+async def counted(
+    repository: Any, *, limit: int, offset: int = 0, order_by: Any = (), **filters: Any
+) -> tuple[int, bytes]:
+    """(how many records pass the filters, the page of them as a JSON array)."""
+    total, body = await asyncio.gather(
+        repository.count(**filters), repository.find_json(order_by=order_by, limit=limit, offset=offset, **filters)
+    )
+    return total, body
+
+
+def enveloped(name: str, body: bytes, **more: Any) -> Response:
+    """`{name: body, ...more}`, where `body` is JSON already."""
+    rest = json.dumps(more, ensure_ascii=False, separators=(",", ":"), allow_nan=False)[1:-1].encode()
+    return outlive.json_response(b'{"' + name.encode() + b'":' + body + (b"," + rest if rest else b"") + b"}")
+
+
+def given(**filters: Any) -> dict[str, Any]:
+    """The filters that have a value."""
+    return {name: value for name, value in filters.items() if value is not None}

@@ -1,0 +1,72 @@
+"""One farm service: its outlive service, its FastAPI application, and how it is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import APIRouter, FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse
+
+import outlive
+from outlive.errors import BadQuery, ForeignTenant, KeyTaken, Unholdable
+from outlive.settings import load_dotenv
+from services.farm.common import settings
+
+
+def declare(name: str, file: str) -> outlive.Service:
+    """The outlive service of the package whose module lies at `file`, with `migrations` beside it."""
+    service = outlive.Service(name)
+    service.configure(migrations=Path(file).parent / "migrations", version_table=f"{name}_version")
+    return service
+
+
+def build(service: outlive.Service, title: str, *routers: APIRouter, health: dict[str, Any]) -> FastAPI:
+    """The application: the routers, `/healthz` with `health` and the state of the database, and outlive around it."""
+    app = FastAPI(title=title)
+    for router in routers:
+        app.include_router(router)
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, Any]:
+        outlive.show_unsettled()
+        return {**health, "database": "connected" if await outlive.is_connected(service) else "disconnected"}
+
+    app.add_exception_handler(Unholdable, _unholdable)
+    app.add_exception_handler(BadQuery, _bad_query)
+    app.add_exception_handler(KeyTaken, _key_taken)
+    app.add_exception_handler(ForeignTenant, _foreign)
+    outlive.install(app, service=service)
+    return app
+
+
+def serve(app: str, port: int) -> None:
+    """Serve `module:app` on PORT, else `port`, with the settings of environment and `.env`."""
+    load_dotenv()
+    uvicorn.run(app, host=settings.host(), port=settings.port(port), log_level=settings.log_level())
+
+
+def refused(message: str, *place: str | int, kind: str = "value_error") -> HTTPException:
+    """A 422 in the form of every validation error."""
+    return HTTPException(422, [{"type": kind, "loc": list(place), "msg": message}])
+
+
+async def _unholdable(_: Request, error: Any) -> JSONResponse:
+    """What PostgreSQL cannot hold, with the field as its place."""
+    field = error.field.split(".", 1)[0]
+    detail = {"type": "unholdable", "loc": ["body", field], "msg": f"{field}: {error.reason}"}
+    return JSONResponse({"detail": [detail]}, 422)
+
+
+async def _bad_query(_: Request, error: Any) -> JSONResponse:
+    detail = {"type": "bad_query", "loc": ["query", str(error.field)], "msg": str(error)}
+    return JSONResponse({"detail": [detail]}, 422)
+
+
+async def _key_taken(_: Request, error: Any) -> JSONResponse:
+    return JSONResponse({"detail": f"{error.key} is taken"}, 409)
+
+
+async def _foreign(_: Request, _error: Any) -> JSONResponse:
+    return JSONResponse({"detail": "Not found"}, 404)

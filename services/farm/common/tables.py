@@ -1,0 +1,31 @@
+"""What the services' tables share: names of constraints, and column types that hold all that the APIs accept.
+
+The requirements' VARCHAR(n) and NUMERIC(p,s) would refuse texts and numbers that the API always took, so texts are TEXT
+and numbers have no fixed scale. Texts compare by code point, as Python does, so that an index serves the same order.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any
+
+from sqlalchemy import BigInteger, DateTime, Double, Numeric, Text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import mapped_column
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+# Python types with the column they have in every table of a service.
+Words = Annotated[str, mapped_column(Text(collation="C"))]
+Whole = Annotated[int, mapped_column(BigInteger)]
+Measure = Annotated[float, mapped_column(Double)]
+Money = Annotated[float, mapped_column(Numeric)]
+Moment = Annotated[dt.datetime, mapped_column(DateTime(timezone=True))]
+Object = Annotated[dict[str, Any], mapped_column(JSONB(none_as_null=True))]
+Several = Annotated[list[str], mapped_column(ARRAY(Text(collation="C")))]

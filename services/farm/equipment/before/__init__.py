@@ -1,0 +1,1 @@
+"""What the service was: three dicts in memory."""
