@@ -29,7 +29,7 @@ from outlive.commit.group import Fenced, Outcome
 from outlive.commit.related import broken
 from outlive.commit.unit import Unit
 from outlive.commit.verdicts import CONTENDED, is_busy, is_refusal, is_refusal_or_foreign
-from outlive.commit.writes import UnitsRefused, Write, fold, writes_of
+from outlive.commit.writes import UnitsRefused, Write, fold, landing, writes_of
 from outlive.errors import Conflict, JournalFull, OutliveError, Unavailable, Unholdable
 from outlive.postgres.drive import Ask, Step
 
@@ -39,7 +39,7 @@ log = logging.getLogger("outlive")
 class CommitHost(Protocol):
     """What the committer needs of its service."""
 
-    def finish(self, unit: Unit, error: BaseException | None) -> None: ...
+    def finish(self, units: list[Unit], error: BaseException | None) -> None: ...
 
     def landed(self, units: list[Unit], outcome: Outcome) -> None: ...
 
@@ -116,7 +116,8 @@ class Committer:
     def submit(self, unit: Unit) -> None:
         """Queue an ended unit."""
         with self._lock:
-            self.idle.clear()
+            if self.idle.is_set():
+                self.idle.clear()
             self.queue.append(unit)
         self.wake()
 
@@ -168,6 +169,9 @@ class Committer:
         with self._lock:
             waiting = [*self._held, *self.queue]
             self.queue.clear()
+            if len(waiting) <= MAX_GROUP and not any(unit.depends for unit in waiting):
+                self._held, self._in_flight = [], waiting
+                return waiting
             ready = set(waiting)
             while True:
                 stuck = {u for u in ready if any(not d.settled and d not in ready for d in u.depends)}
@@ -235,10 +239,11 @@ class Committer:
                 yield WriteFiles(files)
             except (OSError, OutliveError) as error:
                 units = self._refuse([u for u in units if u.files], _file_error(error), units)
-        durable = [unit for unit in units if _waits(unit)]
+        durable: list[Unit] = []
+        done: list[Unit] = []
         for unit in units:
-            if unit not in durable:
-                self._finish(unit)
+            (durable if _waits(unit) else done).append(unit)
+        self.host.finish(done, None)
         if durable:
             yield from self._make_durable(durable)
 
@@ -270,7 +275,7 @@ class Committer:
 
     def _without_orphans(self, units: list[Unit]) -> list[Unit]:
         """Drops, refused, the units that hold changes of a unit that was refused or undone."""
-        bad = [unit for unit in units if unit.doomed is not None or any(map(_failed, unit.depends))]
+        bad = [unit for unit in units if unit.doomed is not None or (unit.depends and any(map(_failed, unit.depends)))]
         if not bad:
             return units
         refusal = bad[0].doomed or Conflict(store="?", reason="it holds changes of a write that was refused")
@@ -304,8 +309,7 @@ class Committer:
         self.figures.units += len(units)
         self.host.landed(units, outcome)
         failpoints.hit("ack.before")
-        for unit in units:
-            self._finish(unit)
+        self.host.finish(units, None)
         failpoints.hit("ack.after")
 
     def _again(self, units: list[Unit], tries: int = 0) -> Generator[Action, Any, None]:
@@ -427,8 +431,7 @@ class Committer:
             return
         self.figures.journalled += len(units)
         failpoints.hit("ack.before")
-        for unit in units:
-            self._finish(unit)
+        self.host.finish(units, None)
         failpoints.hit("ack.after")
 
     def _drain(self) -> Generator[Action, Any, None]:
@@ -501,14 +504,10 @@ class Committer:
         return [unit for unit in among if unit not in lost]
 
     def _finish_refused(self, units: list[Unit], error: OutliveError) -> None:
-        for unit in reversed(units):
-            self.figures.refused += 1
-            self.host.finish(unit, error)
+        self.figures.refused += len(units)
+        self.host.finish(units[::-1], error)
         if not isinstance(error, Unavailable):
             self.host.reread(units)
-
-    def _finish(self, unit: Unit) -> None:
-        self.host.finish(unit, None)
 
 
 def _applied(members: set[int]) -> Step[dict[int, int]]:
@@ -518,7 +517,9 @@ def _applied(members: set[int]) -> Step[dict[int, int]]:
 
 def _waits(unit: Unit) -> bool:
     """Whether the unit's outcome is PostgreSQL's: of its own writes, or of a unit that it goes with."""
-    return bool(unit.draws) or any(not d.settled for d in unit.depends) or any(True for _ in writes_of(unit))
+    if unit.draws or next(landing(unit), None) is not None:
+        return True
+    return any(not d.settled for d in unit.depends)
 
 
 def _failed(unit: Unit) -> bool:
@@ -555,16 +556,20 @@ def _clusters(units: list[Unit]) -> list[list[Unit]]:
 def _journals(unit: Unit) -> bool:
     """Whether every store that the unit changes takes the journal for an answer. Numbers without gaps never do: others
     may take them while PostgreSQL is away from here."""
-    return not unit.draws and all(write.store.when_away == "journal" for write in writes_of(unit))
+    return not unit.draws and all(store.when_away == "journal" for store in _stores([unit]))
 
 
 def _stands(unit: Unit) -> bool:
     """Whether the request stands although PostgreSQL refuses a change: all of its stores are in dual_write."""
-    return not any(write.store.strict for write in writes_of(unit))
+    return not any(store.strict for store in _stores([unit]))
 
 
 def _names(units: list[Unit]) -> str:
-    return ", ".join(sorted({write.store.name for unit in units for write in writes_of(unit)}))
+    return ", ".join(sorted({store.name for store in _stores(units)}))
+
+
+def _stores(units: list[Unit]) -> set[Any]:
+    return {change.store for unit in units for change in landing(unit)}
 
 
 def _refusal(units: list[Unit], error: psycopg.Error) -> OutliveError:

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from outlive.commit import failpoints
 from outlive.commit.related import broken, let_go, parents_first
@@ -34,8 +35,9 @@ from outlive.commit.writes import (
     writes_of,
 )
 from outlive.errors import Conflict, KeyTaken, Unholdable
-from outlive.postgres.drive import Ask, Step, together
+from outlive.postgres.drive import Ask, Step, apart, at_once, begun, together
 from outlive.postgres.upsert import Statements
+from outlive.postgres.whole import Prepared
 from outlive.records import MISSING, canonical, key_name
 
 
@@ -82,7 +84,8 @@ def prepare(stores: dict[str, dict[Key, Write]]) -> None:
                 if write.document is None:
                     write.store.table.key_literal(write.key)
                 else:
-                    write.literals = write.store.table.row(write.key, write.document, write.version, write.position)
+                    cells = write.cells or write.store.table.cells(write.key, write.document)
+                    write.literals = (*cells, str(write.version), str(write.position))
             except Unholdable as error:
                 write.error = write.store.named(error, write.key)
                 if write.store.strict:
@@ -93,11 +96,12 @@ _APPLY = """
 UPDATE outlive.member SET applied = %s, seen_at = now()
 WHERE id = %s AND epoch = %s AND NOT fenced AND applied = %s RETURNING id
 """
+_SURELY_APPLY = Prepared(sql.SQL("WITH mine AS ({}) SELECT 1 / count(*) FROM mine").format(sql.SQL(_APPLY)))
 
 
 def begin(member: int, epoch: int, seq: int) -> Step[None]:
     """What every write transaction begins with. Raises Fenced if the row is not as this member left it."""
-    rows = yield Ask(_APPLY, (seq, member, epoch, seq - 1))
+    rows = yield Ask(_APPLY, (seq, member, epoch, seq - 1), _SURELY_APPLY)
     if not rows:
         raise Fenced
 
@@ -109,23 +113,30 @@ def land(
     outcome = Outcome()
     steps = [begin(member, epoch, seq)]
     steps += [lock(next(iter(stores[name].values())).store, stores[name].values()) for name in sorted(stores)]
-    at_once, last = _turns(stores, outcome)
-    yield from together([*steps, *at_once])
-    for step in last:
-        yield from step
+    first, last = _turns(stores, outcome)
+    early, late = begun([*steps, *first]), begun(last)
+    if not outcome.unlanded and not any(unit.draws for unit in units):
+        failpoints.hit("commit.before")
+        if (yield from at_once([*early, *late])):
+            return outcome
+    yield from together(early)
+    yield from apart(late)
     yield from save_draws(units)
     yield from save_unlanded(outcome.unlanded, member)
     failpoints.hit("commit.before")
     return outcome
 
 
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+_LOCK_SHARED = "SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))"
+_SURELY = {lock: Prepared(lock) for lock in (_LOCK, _LOCK_SHARED)}
+
+
 def lock(store: Any, writes: Iterable[Write]) -> Step[None]:
     """The store's advisory lock for this transaction: exclusive where it deletes."""
     name = f"outlive:{store.host.service}/{store.name}"
-    if any(write.op == "delete" for write in writes):
-        yield Ask("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
-    else:
-        yield Ask("SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", (name,))
+    statement = _LOCK if any(write.op == "delete" for write in writes) else _LOCK_SHARED
+    yield Ask(statement, (name,), _SURELY[statement])
 
 
 def _land_store(writes: dict[Key, Write], outcome: Outcome) -> Step[None]:
@@ -138,9 +149,9 @@ def _turns(stores: dict[str, dict[Key, Write]], outcome: Outcome) -> tuple[list[
     """What may go at once, and what goes after it: deletes of records that others let go in the same group."""
     names, late = parents_first(stores), let_go(stores)
     by_op = {name: _by_op(stores[name], outcome) for name in names}
-    at_once = [step for name in reversed(names) if name not in late for step in _deletes(by_op[name])]
-    at_once += [step for name in names for step in _puts(by_op[name], outcome)]
-    return at_once, [step for name in reversed(names) if name in late for step in _deletes(by_op[name])]
+    first = [step for name in reversed(names) if name not in late for step in _deletes(by_op[name])]
+    first += [step for name in names for step in _puts(by_op[name], outcome)]
+    return first, [step for name in reversed(names) if name in late for step in _deletes(by_op[name])]
 
 
 def _by_op(writes: dict[Key, Write], outcome: Outcome) -> dict[str, list[Write]]:
@@ -170,7 +181,9 @@ def _puts(by_op: dict[str, list[Write]], outcome: Outcome) -> Iterator[Step[None
 
 
 def _sorted(writes: list[Write]) -> list[Write]:
-    return sorted(writes, key=lambda write: write.store.table.key_literal(write.key))
+    """By the key's literal, so that all groups lock in one order."""
+    key_literal = writes[0].store.table.key_literal
+    return sorted(writes, key=lambda write: write.literals[0] or "" if write.literals else key_literal(write.key))
 
 
 def _rows(writes: list[Write]) -> list[tuple[str | None, ...]]:
@@ -181,14 +194,16 @@ def _delete(writes: list[Write]) -> Step[None]:
     table = writes[0].store.table
     writes = _sorted(writes)
     keys = [table.key_literal(write.key) for write in writes]
-    yield Ask(*Statements.of(table).delete_live(keys, [write.version for write in writes]))
+    statements = Statements.of(table)
+    yield statements.ask(statements.delete_live(keys, [write.version for write in writes]))
 
 
 def _insert(writes: list[Write]) -> Step[None]:
     table = writes[0].store.table
     writes = _sorted(writes)
     keys = {table.key_literal(write.key): write for write in writes}
-    rows = yield Ask(*Statements.of(table).insert_live(_rows(writes)))
+    statements = Statements.of(table)
+    rows = yield statements.ask(statements.insert_live(_rows(writes)))
     landed = {row[0] for row in rows}
     for literal, write in keys.items():
         if literal not in landed:
@@ -198,14 +213,16 @@ def _insert(writes: list[Write]) -> Step[None]:
 def _put(writes: list[Write], outcome: Outcome) -> Step[None]:
     table = writes[0].store.table
     writes = _sorted(writes)
-    rows = yield Ask(*Statements.of(table).put_live(_rows(writes), keep_place=writes[0].keeps_place))
+    statements = Statements.of(table)
+    rows = yield statements.ask(statements.put_live(_rows(writes), keep_place=writes[0].keeps_place))
     _note_raised({table.key_literal(write.key): write for write in writes}, rows, outcome)
 
 
 def _patch(writes: list[Write], outcome: Outcome) -> Step[None]:
     table = writes[0].store.table
     writes = _sorted(writes)
-    rows = yield Ask(*Statements.of(table).patch_live(_rows(writes), [write.base for write in writes]))
+    statements = Statements.of(table)
+    rows = yield statements.ask(statements.patch_live(_rows(writes), [write.base for write in writes]))
     waiting = {table.key_literal(write.key): write for write in writes}
     _note_raised(waiting, rows, outcome)
     for literal, _ in rows:
@@ -415,7 +432,7 @@ def from_payload(payload: bytes, find: Callable[[str], Any], key_of: Callable[[s
         Write(
             find(c["store"]), key_of(c["key"]), c["op"], c["document"], c["version"], Decimal(c["position"]), c["base"],
             c["before"], set(c["fields"]), set(), False, (), Unholdable(**c["error"]) if c["error"] else None,
-            c.get("direct", False), c.get("keeps_place", False),
+            c.get("direct", False), (), c.get("keeps_place", False),
         )
         for c in frame["changes"]
     ]  # fmt: skip

@@ -10,11 +10,11 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Hashable, Iterator
-from concurrent.futures import Future
 from contextvars import ContextVar
 from decimal import Decimal
 from typing import Any, Literal, Protocol
 
+from outlive.commit.ticket import Ticket
 from outlive.errors import OutliveError
 
 Document = dict[str, Any]
@@ -39,9 +39,9 @@ class Change:
     """One unit's changes of one record."""
 
     __slots__ = (
-        "base", "before_kept", "before_position", "before_record", "before_values", "direct", "document", "error",
-        "expect_absent", "firsts", "keeps_place", "key", "local", "op", "position", "stamps", "store", "unit",
-        "version",
+        "base", "before_kept", "before_position", "before_record", "before_values", "cells", "checked", "direct",
+        "document", "error", "expect_absent", "firsts", "keeps_place", "key", "local", "op", "position", "stamps",
+        "store", "unit", "version",
     )  # fmt: skip
 
     def __init__(self, unit: Unit, store: Home, key: Key) -> None:
@@ -61,6 +61,8 @@ class Change:
         self.error: OutliveError | None = None
         self.op: Literal["put", "patch", "delete", "none"] = "none"
         self.document: Document | None = None
+        self.cells: tuple[str | None, ...] = ()  # the document's columns, where they are known already
+        self.checked: Any = None  # what the store made of the record when it checked it
         self.position: Decimal | int = 0
         self.version = 0
         self.base = 0
@@ -118,7 +120,7 @@ class Unit:
         self.ended = False
         self.settled = False
         self.opened_at = time.monotonic()
-        self.ticket: Future[None] = Future()
+        self.ticket = Ticket()
 
     def __bool__(self) -> bool:
         return self.holds or bool(self.earlier)
@@ -176,10 +178,7 @@ class Unit:
         for change in self.changes.values():
             change.store.settled(change)
         self.depends.clear()
-        if error is None:
-            self.ticket.set_result(None)
-        else:
-            self.ticket.set_exception(error)
+        self.ticket.tell(error)
 
 
 class Scope:

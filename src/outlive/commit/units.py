@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from contextvars import Token
 from types import TracebackType
-from typing import Any
 
+from outlive.commit.ticket import Ticket, all_told_async
 from outlive.commit.unit import Scope, Unit, current, current_unit
 from outlive.errors import Conflict, OutliveError, Refused
 
@@ -89,8 +89,6 @@ class Units:
         with self.lock:
             self.open.discard(unit)
             unit.settle(error)
-        if error is not None:
-            unit.ticket.exception()  # looked at: an unread outcome of loose code is no warning
 
     def absorb(self, unit: Unit) -> bool:
         """Make a nested unit's changes its parent's: releasing a savepoint. False if the parent has ended before."""
@@ -105,7 +103,7 @@ class Units:
             parent.files |= unit.files
             unit.ended = unit.settled = True
             self.open.discard(unit)
-            unit.ticket.set_result(None)
+            unit.ticket.tell()
             return True
 
     def outcome(self, unit: Unit) -> None:
@@ -178,18 +176,13 @@ class Units:
 
 
 async def durable(unit: Unit, units: Units) -> None:
-    """Wait for an ended unit's outcome, as `Units.outcome` does; cancelling the waiter does not cancel the unit."""
-    ticket = asyncio.wrap_future(unit.ticket)
-    ticket.add_done_callback(seen)
-    while not (await asyncio.wait([ticket], timeout=units.hold_s))[0]:
+    """Wait for an ended unit's outcome, as `Units.outcome` does, without blocking the loop. Raises what refused it; a
+    wait that is cancelled changes nothing of the unit."""
+    while unit.depends and not await all_told_async([unit.ticket], units.hold_s):
         units.give_up(unit)
-    await ticket
-
-
-def seen(ticket: asyncio.Future[None]) -> None:
-    """Look at an outcome that nobody may ask for any more, so that it is no warning."""
-    if not ticket.cancelled():
-        ticket.exception()
+    if not unit.ticket.done():
+        await unit.ticket.told()
+    unit.ticket.result()
 
 
 def _held_up(unit: Unit, holder: Unit) -> Conflict:
@@ -213,7 +206,7 @@ def _take_changes(into: Unit, unit: Unit) -> None:
             known.before_values.setdefault(field, value)
         if change.direct:  # nothing else holds what it wrote
             known.op = "put" if change.op == "patch" and known.op == "put" else change.op
-            known.document = change.document
+            known.document, known.cells = change.document, change.cells
         change.store.settled(change)
     unit.changes = {}
 
@@ -229,7 +222,7 @@ def _depth(unit: Unit) -> int:
     return sum(1 for _ in unit.chain())
 
 
-def _report_loose(ticket: Any) -> None:
+def _report_loose(ticket: Ticket) -> None:
     error = ticket.exception()
     if error is not None:
         log.error("a write outside any unit was refused: %s", error)

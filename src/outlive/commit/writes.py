@@ -42,6 +42,7 @@ class Write:
     literals: tuple[str | None, ...] = ()
     error: OutliveError | None = None
     direct: bool = False  # made without an image: it knows of no other unit's change in its group
+    cells: tuple[str | None, ...] = ()  # the document's columns, where they are known already
     keeps_place: bool = False  # a row that is there stays where it stands; `position` is for a new one
 
 
@@ -60,20 +61,22 @@ class Unlanded:
     sqlstate: str | None = None
 
 
-def writes_of(unit: Unit) -> Iterator[Write]:
+def landing(unit: Unit) -> Iterator[Change]:
     """The unit's changes that go to PostgreSQL."""
     for change in unit.changes.values():
         if change.op != "none" and not change.local:
-            yield _write(change, unit)
+            yield change
 
 
-def _write(change: Change, unit: Unit) -> Write:
-    fields = {name for name in change.stamps if name is not None}
-    return Write(
-        change.store, change.key, change.op, change.document, change.version, change.position, change.base,
-        dict(change.before_values), fields, {unit}, change.expect_absent, (), change.error, change.direct,
-        change.keeps_place,
-    )  # fmt: skip
+def writes_of(unit: Unit) -> Iterator[Write]:
+    """What they want written."""
+    for change in landing(unit):
+        fields = {name for name in change.stamps if name is not None}
+        yield Write(
+            change.store, change.key, change.op, change.document, change.version, change.position, change.base,
+            dict(change.before_values), fields, {unit}, change.expect_absent, (),
+            change.error, change.direct, change.cells, change.keeps_place,
+        )  # fmt: skip
 
 
 def fold(writes: Iterable[Write], losers: list[Unlanded] | None = None) -> dict[str, dict[Key, Write]]:
@@ -84,11 +87,16 @@ def fold(writes: Iterable[Write], losers: list[Unlanded] | None = None) -> dict[
     """
     stores: dict[str, dict[Key, Write]] = {}
     for write in writes:
-        known = stores.setdefault(write.store.name, {})
+        known = stores.get(write.store.name)
+        if known is None:
+            known = stores[write.store.name] = {}
         earlier = known.pop(write.key, None)
-        if earlier is not None and write.direct and write.op == "patch":
-            write = _after(earlier, write, losers)  # noqa: PLW2901
-        known[write.key] = write if earlier is None else _joined(earlier, write)
+        if earlier is None:
+            known[write.key] = write
+        elif write.direct and write.op == "patch":
+            known[write.key] = _joined(earlier, _after(earlier, write, losers))
+        else:
+            known[write.key] = _joined(earlier, write)
     return stores
 
 
@@ -99,7 +107,7 @@ def _joined(first: Write, last: Write) -> Write:
     return Write(
         last.store, last.key, op, last.document, last.version, first.position if placed else last.position, first.base,
         {**since, **first.before}, first.fields | last.fields, first.units | last.units, first.expect_absent, (),
-        last.error, last.direct, placed and first.keeps_place,
+        last.error, last.direct, last.cells, placed and first.keeps_place,
     )  # fmt: skip
 
 
@@ -116,7 +124,7 @@ def _after(first: Write, last: Write, losers: list[Unlanded] | None) -> Write:
         return last
     if clashing and losers is not None:
         losers.append(unlanded(first, f"overwritten by a newer change of {', '.join(sorted(clashing))}"))
-    return replace(last, document=overlaid(first.document, last), position=first.position)
+    return replace(last, document=overlaid(first.document, last), cells=(), position=first.position)
 
 
 def refused(write: Write) -> Unlanded:

@@ -15,6 +15,9 @@ from typing import Any, LiteralString, TypeVar
 import psycopg
 from psycopg import sql
 
+from outlive.postgres import whole
+from outlive.postgres.whole import Prepared
+
 Row = tuple[Any, ...]
 Rows = list[Row]
 T = TypeVar("T")
@@ -22,10 +25,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One statement with its parameters; the step receives its rows (an empty list when it returns none)."""
+    """One statement with its parameters; the step receives its rows (an empty list when it returns none).
+
+    `sure`: the same statement, as one that fails where this one would do or return less than the step wants.
+    """
 
     statement: LiteralString | sql.Composed | sql.SQL
     values: Sequence[Any] | Mapping[str, Any] = ()
+    sure: Prepared | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,40 +45,96 @@ class Batch:
     asks: tuple[Ask, ...]
 
 
-Step = Generator[Ask | Batch, Any, T]
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """All that a step asks, as its first word: sent as `sure` statements with the COMMIT, so that it is done with the
+    answer. Where PostgreSQL refuses it nothing is left of it, and the step may go on as an ordinary transaction.
+    """
+
+    asks: tuple[Ask, ...]
 
 
-def together(steps: Iterable[Step[None]]) -> Step[None]:
+Asked = Ask | Batch | Whole
+Step = Generator[Asked, Any, T]
+SHORT = ("22012", "23505")  # what a sure statement fails with: a count that divides by zero, a key that is taken
+
+
+@dataclass(slots=True)
+class Begun:
+    """A step and the first statement that it asked for."""
+
+    step: Step[None]
+    ask: Any
+
+
+def begun(steps: Iterable[Step[None]]) -> list[Begun]:
+    """The steps that ask for anything, each at its first statement."""
+    return [Begun(step, ask) for step in steps if (ask := next(step, None)) is not None]
+
+
+def at_once(steps: list[Begun]) -> Step[bool]:
+    """Tries whether these steps' first statements are all that it takes: then they are committed in one round trip.
+
+    False if some step needs more; nothing has happened then.
+    """
+    try:
+        answers = yield Whole(tuple(each.ask for each in steps))
+    except psycopg.Error as error:
+        if error.sqlstate not in SHORT:
+            raise
+        return False
+    for each, rows in zip(steps, answers, strict=True):
+        if next(_rest(each, rows), None) is not None:
+            raise AssertionError(f"{each.ask.statement} was no sure statement")
+    return True
+
+
+def together(steps: list[Begun]) -> Step[None]:
     """Runs steps whose first statements go in one batch; what a step asks then it asks by itself, in their order."""
-    waiting: list[Step[None]] = []
-    asks: list[Any] = []
-    for step in steps:
-        ask = next(step, None)
-        if ask is not None:
-            asks.append(ask)
-            waiting.append(step)
-    answers = yield Batch(tuple(asks))
-    for step, rows in zip(waiting, answers, strict=True):
-        try:
-            ask = step.send(rows)
-            while True:
-                ask = step.send((yield ask))
-        except StopIteration:
-            pass
+    answers = yield Batch(tuple(each.ask for each in steps))
+    for each, rows in zip(steps, answers, strict=True):
+        yield from _rest(each, rows)
+
+
+def apart(steps: list[Begun]) -> Step[None]:
+    """Runs steps one statement after the other."""
+    for each in steps:
+        yield from _rest(each, (yield each.ask))
+
+
+def _rest(each: Begun, rows: Rows) -> Step[None]:
+    try:
+        ask = each.step.send(rows)
+        while True:
+            ask = each.step.send((yield ask))
+    except StopIteration:
+        pass
 
 
 def drive(step: Step[T], conn: psycopg.Connection[Any]) -> T:
     """Result of `step`, run in one transaction on `conn`. Raises what the step or psycopg raises."""
+    try:
+        ask = next(step)
+        if isinstance(ask, Whole):
+            try:
+                rows = whole.run(conn, _sure(ask))
+            except psycopg.Error as error:
+                ask = step.throw(error)
+            else:
+                ask = step.send(rows)
+                raise AssertionError("a step is over when its whole is committed")
+    except StopIteration as done:
+        found: T = done.value
+        return found
     with conn.transaction():
         try:
-            ask = next(step)
             while True:
                 try:
-                    rows = _answer(ask, conn)
+                    answer = _answer(ask, conn)
                 except psycopg.Error as error:
                     ask = step.throw(error)
                 else:
-                    ask = step.send(rows)
+                    ask = step.send(answer)
         except StopIteration as done:
             result: T = done.value
     return result
@@ -79,22 +142,43 @@ def drive(step: Step[T], conn: psycopg.Connection[Any]) -> T:
 
 async def drive_async(step: Step[T], conn: psycopg.AsyncConnection[Any]) -> T:
     """Result of `step`, run in one transaction on `conn`. Raises what the step or psycopg raises."""
+    try:
+        ask = next(step)
+        if isinstance(ask, Whole):
+            try:
+                rows = await whole.run_async(conn, _sure(ask))
+            except psycopg.Error as error:
+                ask = step.throw(error)
+            else:
+                ask = step.send(rows)
+                raise AssertionError("a step is over when its whole is committed")
+    except StopIteration as done:
+        found: T = done.value
+        return found
     async with conn.transaction():
         try:
-            ask = next(step)
             while True:
                 try:
-                    rows = await _answer_async(ask, conn)
+                    answer = await _answer_async(ask, conn)
                 except psycopg.Error as error:
                     ask = step.throw(error)
                 else:
-                    ask = step.send(rows)
+                    ask = step.send(answer)
         except StopIteration as done:
             result: T = done.value
     return result
 
 
-def _answer(ask: Ask | Batch, conn: psycopg.Connection[Any]) -> Any:
+def _sure(ask: Whole) -> whole.Parts:
+    parts = []
+    for each in ask.asks:
+        assert each.sure is not None, each.statement
+        parts.append((each.sure, each.values))
+    return parts
+
+
+def _answer(ask: Asked, conn: psycopg.Connection[Any]) -> Any:
+    assert not isinstance(ask, Whole), "a whole is a step's first word"
     if isinstance(ask, Ask):
         cursor = conn.execute(ask.statement, ask.values)
         return cursor.fetchall() if cursor.description else []
@@ -103,7 +187,8 @@ def _answer(ask: Ask | Batch, conn: psycopg.Connection[Any]) -> Any:
     return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
 
-async def _answer_async(ask: Ask | Batch, conn: psycopg.AsyncConnection[Any]) -> Any:
+async def _answer_async(ask: Asked, conn: psycopg.AsyncConnection[Any]) -> Any:
+    assert not isinstance(ask, Whole), "a whole is a step's first word"
     if isinstance(ask, Ask):
         cursor = await conn.execute(ask.statement, ask.values)
         return await cursor.fetchall() if cursor.description else []

@@ -47,6 +47,8 @@ def prepare_session(
 class EchoCursor(psycopg.Cursor[Any]):
     """Logs each statement, never its values: those are people's data."""
 
+    echoes = True
+
     def execute(self, query: Any, params: Any = None, **options: Any) -> EchoCursor:
         """Runs `query` as psycopg's cursor does."""
         _echo(self, query)
@@ -60,6 +62,8 @@ class EchoCursor(psycopg.Cursor[Any]):
 
 class AsyncEchoCursor(psycopg.AsyncCursor[Any]):
     """Logs each statement, never its values."""
+
+    echoes = True
 
     async def execute(self, query: Any, params: Any = None, **options: Any) -> AsyncEchoCursor:
         """Runs `query` as psycopg's cursor does."""

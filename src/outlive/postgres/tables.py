@@ -104,8 +104,7 @@ class StoreTable:
 
     def _compile(self) -> None:
         """Plans of `row` and `read`: what each needs of a column, looked up once."""
-        forths = {column.field: _forth(column, self.strict) for column in self.columns}
-        self._writers = [(c.field, forths[c.field], c.nullable, c.none_is_null) for c in self.columns]
+        self._writers = [(c.field, c.converter.forth, c.nullable, c.none_is_null) for c in self.columns]
         places = {c.field: (at, c.converter.back, c.none_is_null) for at, c in enumerate(self.columns, 1)}
         if self.key_column is not None and self.key_field is not None:
             places[self.key_field] = (0, self.key_column.converter.back, True)
@@ -113,7 +112,7 @@ class StoreTable:
         self._known = frozenset(places)
         self._silent = frozenset(field for field, place in places.items() if not place[2])
         self._readers = [(field, *places[field]) for field in self._order]
-        self._forths = {field: (forth, nullable) for field, forth, nullable, _ in self._writers}
+        self._forths = {column.field: (_forth(column, self.strict), column.nullable) for column in self.columns}
 
     def _usual_order(self, held: Collection[str]) -> tuple[str, ...]:
         """How a document's fields stand when nothing else is noted: as declared, else as the columns stand."""
@@ -160,17 +159,21 @@ class StoreTable:
 
         Raises Unholdable naming the field that the table cannot hold.
         """
+        return (*self.cells(key, document), str(version), str(position))
+
+    def cells(self, key: Any, document: Document) -> Row:
+        """The row without version and position. Raises Unholdable."""
         literal = self.key_literal(key)
         try:
             body, extra = self._whole_body(document) if self.whole else self._typed_body(key, document)
             if self.has_extra:
-                return (literal, *body, _extra_text(extra) if extra else None, str(version), str(position))
+                return (literal, *body, _extra_text(extra) if extra else None)
             for field, said in extra.items():
                 raise self._unholdable(said[0] if field in {LACKS, ORDER} else field, _NO_EXTRA)
         except Unholdable as error:
             error.key = key_text(key)
             raise
-        return (literal, *body, str(version), str(position))
+        return (literal, *body)
 
     def check_field(self, field: str, value: Json) -> None:
         """Nothing, or raises Unholdable when the table cannot hold this value of one top-level field."""
@@ -212,7 +215,10 @@ class StoreTable:
                 if value is None or value is MISSING:
                     literal, exact = None, _null(nullable) and (none_is_null or value is MISSING)
                 else:
-                    literal, exact = forth(value)
+                    try:
+                        literal, exact = forth(value)
+                    except OutOfDomain:
+                        literal, exact = _outside(forth, value, self.strict)
                 body.append(literal)
                 if not exact:
                     extra[field] = canonical_text(value)
@@ -331,13 +337,22 @@ def _forth(column: Column, strict: bool) -> Forth:
         try:
             return forth(value)
         except OutOfDomain:
-            if tag_of(value) == "$raw":
-                return guarded(value["$raw"])[0], False
-            if strict:
-                raise
-            return None, False
+            return _outside(forth, value, strict)
 
     return guarded
+
+
+def _outside(forth: Forth, value: Json, strict: bool) -> Written:
+    """What the column holds of a value that its `forth` has just refused. Raises OutOfDomain."""
+    while tag_of(value) == "$raw":
+        value = value["$raw"]
+        try:
+            return forth(value)[0], False
+        except OutOfDomain:
+            continue
+    if strict:
+        return forth(value)
+    return None, False
 
 
 def _extra_text(extra: dict[str, Json]) -> str:

@@ -2,7 +2,7 @@
 
 Each takes arrays of text, one a column, so that one statement carries a whole group. A row's key stands at most once in
 a group, and the caller sorts by key. Tombstones bear the key as the key column's text (`StoreTable.key_literal`).
-A statement is (query, parameters) for psycopg's `execute`.
+A statement is (query, parameters) for psycopg's `execute`; `Statements.ask` makes one that may leave with its COMMIT.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import Any
 
 from psycopg import sql
 
+from outlive.postgres.drive import Ask
 from outlive.postgres.tables import VERSION, Row, StoreTable
+from outlive.postgres.whole import Prepared
 
 Statement = tuple[sql.Composed, dict[str, Any]]
 
@@ -26,7 +28,7 @@ class Statements:
         self._names = {"service": table.service, "store": table.store}
         parts = _parts(table)
         self._put_live = _filled(_PUT_LIVE, parts)
-        self._insert_live = _filled(_INSERT_LIVE, parts)
+        self._insert_live = _filled(_INSERT_LIVE + _UNLESS_TAKEN, parts)
         self._put_in_place = _filled(_PUT_LIVE, {**parts, "assign_excluded": parts["assign_in_place"]})
         self._put_replay = _filled(_PUT_REPLAY, parts)
         self._patch_live = _filled(_PATCH_LIVE, parts)
@@ -38,6 +40,12 @@ class Statements:
         self._select_keys = _filled(_SELECT_KEYS, parts)
         self._lock_keys = _filled(_SELECT_KEYS + " FOR UPDATE", parts)
         self._count = _filled(_COUNT, parts)
+        sure = {
+            **{id(each): each for each in (self._put_live, self._put_in_place, self._delete_live)},
+            id(self._insert_live): _filled(_INSERT_LIVE + _RETURNING, parts),
+            id(self._patch_live): _filled(_PATCH_ALL, {**parts, "patch": self._patch_live}),
+        }
+        self._sure = {at: Prepared(statement) for at, statement in sure.items()}
 
     @staticmethod
     def of(table: StoreTable) -> Statements:
@@ -46,6 +54,10 @@ class Statements:
         if found is None:
             found = _built[table] = Statements(table)
         return found
+
+    def ask(self, statement: Statement) -> Ask:
+        """One of the statements of live groups; as a sure one it fails where a key is taken or a base has moved on."""
+        return Ask(*statement, self._sure[id(statement[0])])
 
     def put_live(self, rows: Sequence[Row], *, keep_place: bool = False) -> Statement:
         """Whole rows, each raised above the row and tombstone it meets. Returns (key text, version) a row.
@@ -120,7 +132,14 @@ SELECT {values_raised}
 FROM unnest({arrays}) AS n ({raw})
 LEFT JOIN outlive.tombstone b ON b.service = %(service)s AND b.store = %(store)s AND b.key = n.c0
 ORDER BY {key_order}
+"""
+
+_UNLESS_TAKEN = """
 ON CONFLICT ({key}) DO NOTHING
+RETURNING t.{key}::text, t.{version}
+"""
+
+_RETURNING = """
 RETURNING t.{key}::text, t.{version}
 """
 
@@ -147,6 +166,13 @@ UPDATE {table} AS t SET {assign_new}, {version} = greatest(n.{version}, t.{versi
 FROM n JOIN held ON held.key = n.{key}
 WHERE t.{key} = n.{key} AND t.{version} = n.base
 RETURNING t.{key}::text, t.{version}
+"""
+
+_PATCH_ALL = """
+WITH done (key, version) AS ({patch})
+SELECT done.key, done.version FROM done
+UNION ALL
+SELECT NULL, NULL WHERE 1 / ((SELECT count(*) FROM done) = cardinality(%(bases)s::bigint[]))::int = 0
 """
 
 _DELETE_LIVE = """

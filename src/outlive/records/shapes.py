@@ -16,6 +16,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from outlive.records.fixed import Fixed, fixed
 from outlive.records.wire import MISSING
 
 _attributes = object.__getattribute__
@@ -60,6 +61,10 @@ class Shape:
             if value is not MISSING:
                 held[name] = value
         return held
+
+    def fixed(self, record: Any) -> Fixed | None:
+        """What the record's document is made of; None where a part of it may change in place."""
+        return fixed(self.values(record))
 
     def get(self, record: Any, name: str) -> Any:
         """A field's value or MISSING."""
@@ -128,6 +133,11 @@ class PydanticShape(Shape):
         self.slots = {}
         self.keeps_extra = cls.model_config.get("extra") == "allow"
         self._private: Mapping[str, Any] = cls.__private_attributes__ or {}
+
+    def fixed(self, record: Any) -> Fixed | None:
+        if self.keeps_extra or self._private:
+            return None
+        return fixed(self.values(record), frozenset(self.given(record)))
 
     def extra(self, record: Any) -> dict[str, Any]:
         """Fields beyond the declared ones (`extra="allow"`)."""

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from outlive.errors import Unholdable
 from outlive.records.classes import class_path, find_class
 from outlive.records.codec import GENERIC, Place, decode_any, encode_any, field_name, key_of_field, under
+from outlive.records.fixed import Fixed, fixed
 from outlive.records.objects import ABSENT, LOOSE, UNSET, ObjectCodec, codec_of
 from outlive.records.places import place_of, strip
 from outlive.records.scalars import encode_any_float, unholdable
@@ -154,6 +155,15 @@ class RecordType:
         if field[:1] == "$" and field[:2] != "$:":
             return codec.reserved(record, field)
         return codec.shape.get(record, key_of_field(field))
+
+    def fixed(self, record: Any) -> Fixed | None:
+        """What the record's document is made of, to be compared by `fixed.same`; None where a part of it may change in
+        place, so that only its document can tell."""
+        if self.kind == "model" and type(record) is self._cls and self._codec is not None:
+            return self._codec.shape.fixed(record)
+        if self.kind == "dict" and isinstance(record, dict) and not isinstance(record, collections.OrderedDict):
+            return fixed(record)
+        return None
 
     def in_place(self, record: Any, document: Document) -> bool:
         """True when `update` can make this record equal the document; False when it must be replaced."""

@@ -39,9 +39,10 @@ class VersionClock:
     def next(self) -> int:
         """A version above all that were drawn or observed; never behind the clock."""
         with self._lock:
-            tick = max(self._now() << _COUNTER_BITS, (self._last >> _MEMBER_BITS) + 1)
-            self._last = tick << _MEMBER_BITS | self._member
-            return self._last
+            tick = (self._now_ms() + self._offset_ms - EPOCH_MS) << _COUNTER_BITS
+            least = (self._last >> _MEMBER_BITS) + 1
+            self._last = version = (max(least, tick)) << _MEMBER_BITS | self._member
+            return version
 
     def observe(self, version: int) -> None:
         """Makes later versions greater than `version`; one far ahead counts as 60 s ahead and raises `clamped`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, Final, NoReturn
 
@@ -32,8 +33,18 @@ def _refuse_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is no JSON number")
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
+_encoder = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"))
 _decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+
+
+def _encode_by(make: Any) -> Callable[[Any], str]:
+    """What `_encoder.encode` does, without setting up C's encoder for every value."""
+    pieces = make(None, _encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
+    return lambda value: "".join(pieces(value, 0))
+
+
+_made = getattr(json.encoder, "c_make_encoder", None)
+_encode = _encoder.encode if _made is None else _encode_by(_made)
 
 
 def canonical_text(value: Json) -> str:

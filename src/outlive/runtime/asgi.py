@@ -15,8 +15,9 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from outlive.commit.ticket import all_told_async
 from outlive.commit.unit import Scope, Unit, current
-from outlive.commit.units import durable, seen
+from outlive.commit.units import durable
 from outlive.errors import Conflict, ForeignTenant, KeyTaken, OutliveError, Refused, Unavailable, Unholdable
 
 if TYPE_CHECKING:
@@ -171,10 +172,8 @@ class Request:
         """
         waiting = visible(self.service, self.scope)
         if waiting:
-            tickets = [asyncio.wrap_future(unit.ticket) for unit in waiting]
-            for ticket in tickets:
-                ticket.add_done_callback(seen)
-            if (await asyncio.wait(tickets, timeout=self.service.settings.unsettled_wait_s))[1]:
+            tickets = [unit.ticket for unit in waiting]
+            if not await all_told_async(tickets, self.service.settings.unsettled_wait_s):
                 raise unsettled(waiting)
 
     async def _next_unit(self) -> None:

@@ -33,8 +33,9 @@ class Landing:
             for entry in outcome.unlanded:
                 self._note_unlanded(entry)
             self.reread += outcome.reread
+            failed = {(id(entry.store), entry.key) for entry in outcome.unlanded}
             for unit in units:
-                self._after(unit, outcome)
+                self._after(unit, failed)
 
     def read_again(self, keys: list[tuple[Any, Any]]) -> None:
         """Records that the watcher shall read again from PostgreSQL into the same objects."""
@@ -73,12 +74,13 @@ class Landing:
         store.outside.add(entry.key)
         log.error("outlive: %s[%s] did not land: %s %s", store.name, entry.key, entry.field or "", entry.reason)
 
-    def _after(self, unit: Unit, outcome: Outcome) -> None:
-        failed = {(id(entry.store), entry.key) for entry in outcome.unlanded}
+    def _after(self, unit: Unit, failed: set[tuple[int, Any]]) -> None:
         for change in unit.changes.values():
             store: Any = change.store
             store.stats["writes"] += 1
-            if change.op != "none" and change.key in store.outside and (id(store), change.key) not in failed:
+            if not store.outside or change.op == "none":
+                continue
+            if change.key in store.outside and (id(store), change.key) not in failed:
                 store.outside.discard(change.key)
                 store.stats["unlanded"] = max(0, store.stats["unlanded"] - 1)
                 self.superseded.append((store, change.key, change.version))

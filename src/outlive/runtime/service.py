@@ -352,11 +352,12 @@ class Service(Host):
 
     # -- CommitHost --------------------------------------------------------------------------------------------
 
-    def finish(self, unit: Unit, error: BaseException | None) -> None:
+    def finish(self, units: list[Unit], error: BaseException | None) -> None:
         with self.units.lock:
-            if error is not None and not unit.settled:
-                unit.undo()
-            self.units.finish(unit, error)
+            for unit in units:
+                if error is not None and not unit.settled:
+                    unit.undo()
+                self.units.finish(unit, error)
 
     def landed(self, units: list[Unit], outcome: Outcome) -> None:
         self.landing.landed(units, outcome)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import http
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent import futures
 from typing import TYPE_CHECKING, Any
 
+from outlive.commit.ticket import all_told
 from outlive.commit.unit import Scope, Unit, current
 from outlive.errors import OutliveError
 from outlive.runtime.asgi import answer_of, log, unsettled, visible
@@ -81,7 +81,7 @@ class OutliveWsgi:
     def _nothing_unsettled(self, mine: Scope) -> None:
         """As for ASGI. Raises Unavailable when what the response may have shown is not settled in time."""
         waiting = visible(self.service, mine)
-        if futures.wait([unit.ticket for unit in waiting], timeout=self.service.settings.unsettled_wait_s)[1]:
+        if not all_told([unit.ticket for unit in waiting], self.service.settings.unsettled_wait_s):
             raise unsettled(waiting)
 
 

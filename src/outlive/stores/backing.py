@@ -136,7 +136,7 @@ class Backing:
 
     def _direct_put(self, unit: Unit, key: Key, record: Any, insert: bool) -> None:
         store = self.store
-        store.check(key, record)
+        checked = store.check(key, record)
         earlier = unit.change(store, key)
         if insert and (store.claimed(unit, key) if earlier is None else earlier.op != "delete"):
             raise KeyTaken(store=store.name, key=key_text(key))
@@ -145,7 +145,7 @@ class Backing:
             earlier.before_position = None  # it comes last, wherever the deleted one stood
         change = store.direct(unit, key, "put")
         change.keeps_place = stays and not insert
-        change.document = self.record_type.document(record)
+        change.document, change.cells = checked.document, checked.cells
         change.stamps[None] = 0
         change.expect_absent = insert and earlier is None
 
@@ -251,4 +251,4 @@ class Backing:
         if current_unit() is None:
             unit = self.store.units._turns.get(asyncio.get_running_loop())
             if unit is not None:
-                await asyncio.shield(asyncio.wrap_future(unit.ticket))
+                await unit.ticket

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import psycopg
 
 from outlive import errors
-from outlive.postgres.drive import Ask, Batch, Rows, Step, drive, drive_async
+from outlive.postgres.drive import Asked, Rows, Step, drive, drive_async
 from outlive.stores.group_reads import RowAsk
 
 T = TypeVar("T")
@@ -139,7 +139,7 @@ def _last(step: Step[T], rows: Rows) -> T:
     raise AssertionError("a step that asks for one key's row asks for no more")
 
 
-def _resumed(ask: Ask | Batch, step: Step[T]) -> Step[T]:
+def _resumed(ask: Asked, step: Step[T]) -> Step[T]:
     """A step that goes on from its first statement."""
     try:
         while True:

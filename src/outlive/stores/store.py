@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from outlive.commit import failpoints
 from outlive.commit.unit import ABSENT, WHOLE, Change, Kept, Unit, tick
@@ -23,6 +23,7 @@ from outlive.commit.units import Units
 from outlive.errors import BadSetting, KeyTaken, Unholdable
 from outlive.postgres.options import TableOptions
 from outlive.records import MISSING, RecordType, canonical, key_name, parse
+from outlive.records.fixed import Fixed, same
 from outlive.records.versions import VersionClock
 from outlive.stores import tracking
 from outlive.stores.handover import hand_over
@@ -37,6 +38,15 @@ Key = Hashable
 UNHELD = "$unheld"
 RESERVED = ("$unset", "$private", "$absent")
 Phase = Literal["legacy", "dual_write", "dual_read", "database"]
+
+
+class Checked(NamedTuple):
+    """A record as it was when it was checked: its document, its columns in `table`, and what it was made of."""
+
+    document: dict[str, Any]
+    cells: tuple[str | None, ...]
+    table: StoreTable | None
+    made_of: Fixed | None
 
 
 class Host(ABC):
@@ -287,9 +297,9 @@ class Store(ABC):
         previous = self.image_get(key)
         if insert and previous is not ABSENT:
             raise KeyTaken(store=self.name, key=key_name(key))
-        if self.strict:
-            self.check(key, record)
+        checked = self.check(key, record) if self.strict else None
         change = self._change(unit, key)
+        change.checked = checked
         if previous is not ABSENT and previous is not record:
             tracking.release(previous, self, key)
         adopted = tracking.adopt(record, (Place(self, key, None),))
@@ -314,14 +324,14 @@ class Store(ABC):
         self.fresh.pop(key, None)
         change.stamps[WHOLE] = tick()
 
-    def check(self, key: Key, record: Any) -> None:
-        """Raises Unholdable, naming store, key and field, if PostgreSQL cannot hold the record."""
+    def check(self, key: Key, record: Any) -> Checked:
+        """The record as PostgreSQL will hold it. Raises Unholdable, naming store, key and field, if it cannot."""
         try:
             document = self.record_type.document(record)
-            if self.table is not None:
-                self.table.row(key, document, 0, 0)
+            cells = () if self.table is None else self.table.cells(key, document)
         except Unholdable as error:
             raise self.named(error, key) from None
+        return Checked(document, cells, self.table, self.record_type.fixed(record))
 
     def screen(self, key: Key, field: Any, value: Any, top: bool) -> None:
         """The same for one value that is about to enter a record, at the record's field or somewhere below it."""
@@ -357,8 +367,9 @@ class Store(ABC):
                 self.take_over(change)
             return
         others = [c for c in self.unsettled.get(key, ()) if c is not change and not c.unit.settled]
-        unit.depends.update(c.unit.root() for c in others if c.unit.ended or change.overlaps(c))
-        unit.depends.discard(unit)
+        if others:
+            unit.depends.update(c.unit.root() for c in others if c.unit.ended or change.overlaps(c))
+            unit.depends.discard(unit)
         open_others = [c for c in others if not c.unit.ended]
         record = self._as_written(change, open_others)
         kept = self.kept.get(key)
@@ -382,6 +393,8 @@ class Store(ABC):
         self.fresh.pop(key, None)
 
     def _as_written(self, change: Change, others: list[Change]) -> Any:
+        if not others:
+            return self.image_get(change.key)
         latest = change.stamps.get(WHOLE) or max(change.stamps.values())
         later = [c for c in others if c.stamps.get(WHOLE, 0) > latest]
         if later:
@@ -391,7 +404,7 @@ class Store(ABC):
     def _encode(self, change: Change, record: Any, kept: Kept | None, others: list[Change]) -> tuple[Any, bytes]:
         try:
             if kept is None or change.whole or change.key in self.outside:
-                document = self.record_type.document(record)
+                document = self._whole_document(change, record)
             else:
                 document = parse(kept.encoded)
                 for field in change.stamps:
@@ -403,11 +416,21 @@ class Store(ABC):
                         self._set_field(document, field, record)
             for field, value in _foreign_fields(change, others).items():
                 _assign(document, field, value)
+                change.cells = ()
             return document, canonical(document)
         except Unholdable as error:
             if self.strict:
                 raise self.named(error, change.key) from None
             return self._unholdable(change, record, self.named(error, change.key))
+
+    def _whole_document(self, change: Change, record: Any) -> dict[str, Any]:
+        """The record's document: the one that was checked, unless the record has changed since."""
+        checked, change.checked = change.checked, None
+        if checked is None or checked.made_of is None or not same(checked.made_of, self.record_type.fixed(record)):
+            return self.record_type.document(record)
+        change.cells = checked.cells if checked.table is self.table else ()
+        document: dict[str, Any] = checked.document
+        return document
 
     def _set_field(self, document: dict[str, Any], field: str, record: Any) -> None:
         value = self.record_type.peek(record, field)
@@ -540,6 +563,7 @@ class Store(ABC):
             unit.changes[(id(self), key)] = change
             self.unsettled.setdefault(key, []).append(change)
         change.op = "put" if op == "patch" and change.op == "put" else op
+        change.cells = ()
         return change
 
     def claimed(self, unit: Unit, key: Key) -> bool:

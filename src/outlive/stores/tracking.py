@@ -11,10 +11,13 @@ nobody else refers to it, so that `d = {}; db[k] = d; d["x"] = 1` is covered.
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import ExitStack
+from decimal import Decimal
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -439,8 +442,6 @@ def _adopt_instance(value: Any, places: Places) -> None:
         return
     instances[id(value)] = both
     for name, part in _classes[type(value)](value):
-        if type(part) in _ATOMS:
-            continue
         inside = tuple(Place(p.store, p.key, name) if p.field is None else p for p in both)
         adopted = adopt(part, inside)
         if adopted is not part:
@@ -466,23 +467,30 @@ def release(value: Any, store: Owner, key: Key) -> None:
         else:
             del instances[id(value)]
         for _, part in _classes[kind](value):
-            if type(part) not in _ATOMS:
-                release(part, store, key)
+            release(part, store, key)
     elif kind in (tuple, frozenset):
         for part in value:
             release(part, store, key)
 
 
-_ATOMS = frozenset({str, int, float, bool, type(None), bytes, complex})
+_ATOMS = frozenset(
+    {
+        str, int, float, bool, type(None), bytes, complex, Decimal, uuid.UUID, dt.date, dt.datetime, dt.time,
+        dt.timedelta,
+    }
+)  # fmt: skip
 _classes: dict[type, Callable[[Any], list[tuple[str, Any]]]] = {}
 
 
 def _parts(value: Any) -> list[tuple[str, Any]]:
+    """Attributes that may hold something to track."""
     held = getattr(value, "__dict__", None)
-    parts = list(held.items()) if held else []
+    parts = []
+    if held and not _ATOMS.issuperset(map(type, held.values())):
+        parts = [(name, part) for name, part in held.items() if type(part) not in _ATOMS]
     for name in _slots(type(value)):
         part = getattr(value, name, None)
-        if part is not None:
+        if type(part) not in _ATOMS:
             parts.append((name, part))
     return parts
 

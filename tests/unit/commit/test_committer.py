@@ -42,11 +42,11 @@ class Table:
         """See StoreTable."""
         return str(key)
 
-    def row(self, key: Hashable, document: dict[str, Any], version: int, position: Any) -> tuple[str, ...]:
+    def cells(self, key: Hashable, document: dict[str, Any]) -> tuple[str, ...]:
         """See StoreTable."""
         if document["title"] == "bad":
             raise Unholdable(field="title", reason="it fits no column")
-        return str(key), str(document["title"]), str(version)
+        return str(key), str(document["title"])
 
 
 class Store:
@@ -93,9 +93,10 @@ class Hand:
 
     # -- the host
 
-    def finish(self, unit: Unit, error: BaseException | None) -> None:
+    def finish(self, units: list[Unit], error: BaseException | None) -> None:
         """See CommitHost."""
-        unit.settle(error)
+        for unit in units:
+            unit.settle(error)
 
     def landed(self, units: list[Unit], outcome: Outcome) -> None:
         """See CommitHost."""
