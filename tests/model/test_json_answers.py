@@ -204,7 +204,16 @@ class Seen(Repository):
     json_view = outlive.JsonView(names={"more": "metadata"}, hide=("name", "done"), utc="", utc_of={"at": "Z"})
 
 
-@pytest.mark.parametrize("kind", [Repository, Seen])
+class Gathered(Repository):
+    """Some fields as one object, others left out where they are None."""
+
+    json_view = outlive.JsonView(
+        names={"ratio": "share"}, hide=("name", "done"), gather={"kept": ("day", "ratio"), "cost": ("price",)},
+        unless_none=("at", "more"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [Repository, Seen, Gathered])
 def test_nested_values_and_views_mean_the_same_from_both(database: Database, kind: type[Repository]) -> None:
     """Objects and lists in a record, Decimals as numbers, and what a view renames and hides: one JSON from both."""
     asked = Asked(database, Nested, kind)
@@ -236,6 +245,19 @@ def test_a_view_of_utc_renames_and_hides() -> None:
     }  # fmt: skip
     assert b'"at":"2024-01-02T00:00:00"' in encode_record(record, outlive.JsonView(utc=""))
     assert b'"at":"2024-01-02T00:00:00Z"' in encode_record(record, outlive.JsonView(utc="Z"))
+
+
+def test_a_view_gathers_fields_and_leaves_out_what_is_none(database: Database) -> None:
+    """An object of several fields is null where all of them are None; PostgreSQL makes the same text."""
+    asked = Asked(database, Nested, Gathered)
+    day = dt.date(2024, 1, 2)
+    asked.shelf.fill([Nested(1, more={"a": 1}), Nested(2, Decimal(3), ratio=0.25, day=day)])
+    memory, sql = asked.both()
+    assert [{**each, "several": 0} for each in json.loads(memory)] == [
+        {"id": 1, "cost": None, "kept": {"share": 0.5, "day": None}, "more": {"a": 1}, "several": 0},
+        {"id": 2, "cost": {"price": 3}, "kept": {"share": 0.25, "day": "2024-01-02"}, "several": 0},
+    ]
+    assert (json.loads(memory), asked.fetched) == (json.loads(sql), 0)
 
 
 def test_plain_nested_records_are_not_fetched(database: Database) -> None:

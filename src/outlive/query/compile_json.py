@@ -80,12 +80,17 @@ _INSTANT: LiteralString = "CASE WHEN isfinite({0}) THEN " + _MOMENT.replace("{0}
 
 @dataclasses.dataclass(frozen=True)
 class JsonForm:
-    """How an encoder writes records: each field's name in JSON, in order, what stands for UTC, what Decimals are."""
+    """How an encoder writes records: each field's name in JSON, in order, what stands for UTC, what Decimals are.
+
+    `gather` and `unless_none` are as in `outlive.JsonView`.
+    """
 
     names: Mapping[str, str]
     utc: str
     decimals: Literal["text", "number"]
     utc_of: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    gather: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    unless_none: tuple[str, ...] = ()
 
 
 def compile_json(at: Compiler, query: Query, form: JsonForm) -> Piece | None:
@@ -137,9 +142,9 @@ def _record(at: Compiler, form: JsonForm) -> Piece | None:
         return None
     key = source.key_column
     stored = {column.field: column for column in (*source.columns, *([] if key is None else [key]))}
-    parts: list[Piece] = []
+    texts: dict[str, Piece] = {}
     kept = [UNSET]
-    for field, name in form.names.items():
+    for field in form.names:
         column = stored.get(field)
         text = None if column is None else _text(source, column, form)
         if column is None or text is None:
@@ -147,10 +152,44 @@ def _record(at: Compiler, form: JsonForm) -> Piece | None:
         if source.has_extra and column is not key and column.converter.cast in _KEPT:
             kept.append(field)
             text = _or_kept(field, column.converter.cast, text)
-        opening = ("{" if not parts else ",") + json.dumps(name, ensure_ascii=False) + ":"
-        parts.append(build("{} || ({})", sql.Literal(opening.replace("%", "%%")), text))
+        texts[field] = text
+    parts = [*_members(texts, form)]
+    if form.unless_none and next(iter(texts)) in form.unless_none:
+        return None  # the comma that would stand before the next one
     whole = joined(" || ", parts, "'{{'")
     return build("CASE WHEN {} THEN {} || '}}' END", _certain(source, kept), whole)
+
+
+def _members(texts: Mapping[str, Piece], form: JsonForm) -> Iterator[Piece]:
+    """Each member of the object with the brace or comma before it."""
+    group_of = {field: name for name, fields in form.gather.items() for field in fields}
+    begun: set[str] = set()
+    for field, text in texts.items():
+        group = group_of.get(field)
+        if group in begun:
+            continue
+        opening = _opening(group or form.names[field], first=field == next(iter(texts)))
+        if group is not None:
+            begun.add(group)
+            yield build("{} || ({})", opening, _object(texts, form, group))
+        elif field in form.unless_none:
+            yield build("CASE ({}) WHEN 'null' THEN '' ELSE {} || ({}) END", text, opening, text)
+        else:
+            yield build("{} || ({})", opening, text)
+
+
+def _object(texts: Mapping[str, Piece], form: JsonForm, group: str) -> Piece:
+    """Several fields as one object, null where all of them are."""
+    fields = [field for field in texts if field in form.gather[group]]
+    empty = joined(" AND ", (build("({}) = 'null'", texts[field]) for field in fields), "true")
+    parts = (
+        build("{} || ({})", _opening(form.names[field], first=field == fields[0]), texts[field]) for field in fields
+    )
+    return build("CASE WHEN {} THEN 'null' ELSE {} || '}}' END", empty, joined(" || ", parts, "'{{'"))
+
+
+def _opening(name: str, *, first: bool) -> sql.Literal:
+    return _literal(("{" if first else ",") + json.dumps(name, ensure_ascii=False) + ":")
 
 
 def _certain(source: Any, kept: list[str]) -> Piece:

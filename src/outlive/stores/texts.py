@@ -34,17 +34,28 @@ class JsonView:
 
     `names` gives the fields that have another name there, `hide` those that are left out. `utc` is what aware times in
     UTC end with: "+00:00", "Z", or "" for services that always answered without a zone; `utc_of` says it for single
-    fields. Not for Pydantic models, which say all of this themselves.
+    fields. `gather` makes one object of several fields, null where all of them are None; `unless_none` names fields
+    that are left out where they are None. Not for Pydantic models, which say all of this themselves.
     """
 
     names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     hide: tuple[str, ...] = ()
     utc: str = "+00:00"
     utc_of: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    gather: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    unless_none: tuple[str, ...] = ()
 
     def name_of(self, field: str) -> str | None:
         """A field's name in JSON, None where it is left out."""
         return None if field in self.hide else self.names.get(field, field)
+
+    @functools.cached_property
+    def _groups(self) -> dict[str, str]:
+        return {field: name for name, fields in self.gather.items() for field in fields}
+
+    def group_of(self, field: str) -> str | None:
+        """The name in JSON of the object that a field is part of."""
+        return self._groups.get(field)
 
 
 PLAIN_VIEW = JsonView()
@@ -65,9 +76,14 @@ def _viewed(record: Any, view: JsonView) -> dict[str, Any]:
     fields = record.items() if shape is None else ((name, shape.get(record, name)) for name in shape.names)
     shown: dict[str, Any] = {}
     for field, part in fields:
-        name = view.name_of(field)
-        if name is not None and part is not MISSING:
-            shown[name] = _moment(part, view.utc_of[field]) if field in view.utc_of else part
+        name, group = view.name_of(field), view.group_of(field)
+        if name is None or part is MISSING or (part is None and field in view.unless_none):
+            continue
+        at = shown if group is None else shown.setdefault(group, {})
+        at[name] = _moment(part, view.utc_of[field]) if field in view.utc_of else part
+    for group in view.gather:
+        if group in shown and all(part is None for part in shown[group].values()):
+            shown[group] = None
     return shown
 
 
@@ -141,7 +157,9 @@ def _json_form(record_type: RecordType, view: JsonView) -> JsonForm | None:
     if not isinstance(shape, PydanticShape):
         shown = ((name, view.name_of(name)) for name in shape.names)
         names = {name: as_ for name, as_ in shown if as_ is not None}
-        return JsonForm(names, view.utc, decimals="number", utc_of=view.utc_of)
+        return JsonForm(
+            names, view.utc, decimals="number", utc_of=view.utc_of, gather=view.gather, unless_none=view.unless_none
+        )
     if not _writes_plainly(shape.cls):
         return None
     fields = shape.cls.__pydantic_fields__
