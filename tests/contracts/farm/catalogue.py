@@ -1,0 +1,35 @@
+"""What every service has: its package, the document of its API, and what a request to it needs."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DOCUMENTS = Path(__file__).resolve().parent.parent / "openapi"
+
+
+@dataclass(frozen=True)
+class Known:
+    """A service: `headers` go with every generated request, `environment` is what it is started with."""
+
+    name: str
+    package: str
+    document: str
+    headers: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    has_before: bool = True
+
+    @property
+    def folder(self) -> Path:
+        """Where its code lies."""
+        spec = importlib.util.find_spec(self.package)
+        assert spec is not None
+        assert spec.submodule_search_locations is not None
+        return Path(next(iter(spec.submodule_search_locations)))
+
+
+TENANT = {"X-Tenant-Id": "tenant_generated"}
+SERVICES = [
+    Known("equipment", "services.farm.equipment", "equipment-service"),
+]

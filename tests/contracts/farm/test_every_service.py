@@ -1,0 +1,144 @@
+"""What holds of every service: generated requests get valid answers, migrations go up and down, nothing is left out.
+
+`OUTLIVE_EXAMPLES` is how many requests each operation gets in each form (8; more take longer and find more).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode, checks
+
+from outlive.postgres.address import Address
+from tests.contracts.farm.catalogue import DOCUMENTS, SERVICES, Known
+from tests.contracts.farm.conftest import PHASES, open_service
+from tests.contracts.farm.running import Running
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLES = int(os.environ.get("OUTLIVE_EXAMPLES", "8"))
+MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+CHECKS = [checks.not_a_server_error, checks.response_schema_conformance, checks.content_type_conformance]
+every_service = pytest.mark.parametrize("known", SERVICES, ids=lambda known: known.name)
+
+
+@pytest.fixture
+def in_all_phases(known: Known, new_database: Callable[..., Address], tmp_path: Path) -> Iterator[list[Running]]:
+    """The service in each phase, all open at once, with its demo records."""
+    environment = {"SEED_DEMO_DATA": "true", **known.environment}
+    with ExitStack() as services:
+        opened = []
+        for form in PHASES:
+            address = None if form.phase == "legacy" else new_database()
+            home = tmp_path / form.name
+            opened.append(services.enter_context(open_service(known.package, form, address, home, environment)).http)
+        yield opened
+
+
+@every_service
+def test_generated_requests_get_valid_answers(known: Known, in_all_phases: list[Running]) -> None:
+    """No request that the document allows, or nearly allows, is answered with 500 or with a body it does not know."""
+    for operation in schemathesis.openapi.from_dict(document_of(known)).get_all_operations():
+        _try(operation.ok(), known, in_all_phases)
+
+
+def document_of(known: Known) -> dict[str, Any]:
+    """The API's document; times in answers may come without a zone, as the services always gave them."""
+    document: dict[str, Any] = json.loads((DOCUMENTS / f"{known.document}.openapi.json").read_text(encoding="utf-8"))
+    asked = json.dumps([part.get("requestBody") for path in document["paths"].values() for part in path.values()])
+    for name, schema in document.get("components", {}).get("schemas", {}).items():
+        if f'/{name}"' not in asked:
+            document["components"]["schemas"][name] = without_formats(schema)
+    return document
+
+
+def without_formats(part: Any) -> Any:
+    """The schema without the formats of times."""
+    if isinstance(part, list):
+        return [without_formats(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    return {name: without_formats(each) for name, each in part.items() if (name, each) != ("format", "date-time")}
+
+
+def _try(operation: Any, known: Known, phases: list[Running]) -> None:
+    @seed(1)
+    @settings(
+        max_examples=EXAMPLES, deadline=None, database=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in MODES)))
+    def ask(case: Any) -> None:
+        case.headers = {**(case.headers or {}), **known.headers}
+        request = case.as_transport_kwargs(base_url="http://test")
+        kept = ("params", "json", "data", "content", "headers", "files")
+        options = {name: request[name] for name in kept if request.get(name) is not None}
+        if isinstance(options.get("data"), bytes | str):
+            options["content"] = options.pop("data")
+        for http in phases:
+            case.validate_response(http.request(request["method"], request["url"], **options), checks=CHECKS)
+
+    ask()
+
+
+@every_service
+def test_migrations_go_up_down_and_up_with_rows(
+    known: Known, new_database: Callable[..., Address], tmp_path: Path
+) -> None:
+    """`check` finds nothing after `upgrade head`; `downgrade base` leaves nothing, rows or not; and up again."""
+    address = new_database()
+    alembic(known, address, "upgrade", "head")
+    assert "No new upgrade operations detected" in alembic(known, address, "check")
+    with open_service(known.package, PHASES[-1], address, tmp_path, {"SEED_DEMO_DATA": "true", **known.environment}):
+        pass
+    alembic(known, address, "downgrade", "base")
+    with psycopg.connect(address.conninfo()) as conn:
+        left = conn.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname !~ '_version'"
+        ).fetchall()
+        types = conn.execute(
+            "SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype = 'e'"
+        )
+        assert (left, types.fetchall()) == ([], [])
+    alembic(known, address, "upgrade", "head")
+
+
+@every_service
+def test_printed_migrations_build_the_same_tables(known: Known, new_database: Callable[..., Address]) -> None:
+    """`upgrade head --sql` prints, without a database, what `check` then finds complete."""
+    printed = alembic(known, None, "upgrade", "head", "--sql")
+    script = "\n".join(line for line in printed.splitlines() if not line.startswith("INFO"))
+    address = new_database()
+    with psycopg.connect(address.conninfo(), autocommit=True) as conn:
+        conn.execute(script.encode())
+    assert "No new upgrade operations detected" in alembic(known, address, "check")
+
+
+def alembic(known: Known, address: Address | None, *words: str) -> str:
+    """What an Alembic command on the service's own revisions prints."""
+    url = "postgresql://nobody@127.0.0.1:1/none" if address is None else address.libpq_url()
+    done = subprocess.run(
+        [sys.executable, "-m", "alembic", "-c", str(known.folder / "alembic.ini"), *words],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "DATABASE_URL": url, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT)))},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_every_folder_is_in_the_catalogue() -> None:
+    """A service that lies in the repository is tested."""
+    names = {path.parent.name for path in (ROOT / "services").glob("*/*/api.py")}
+    packages = {known.package.rpartition(".")[2] for known in SERVICES}
+    assert names <= packages | {"home_budget"}
