@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import psycopg
@@ -11,6 +11,7 @@ from psycopg import sql
 
 from outlive.commit.unit import ABSENT
 from outlive.postgres.connect import Database
+from outlive.postgres.lane import Lane
 from outlive.postgres.tables import StoreTable
 from outlive.records import RecordType
 from outlive.stores.repository import DELETED, Repository
@@ -118,9 +119,13 @@ class Shelf:
         """A pooled connection."""
         return self.db.session()
 
-    def asession(self) -> AbstractAsyncContextManager[psycopg.AsyncConnection[Any]]:
-        """A pooled asyncio connection."""
-        return self.db.asession()
+    def lane(self) -> Lane:
+        """The quick way of the running loop's reads."""
+        return self.db.lane()
+
+    def untouched(self) -> bool:
+        """Whether SQL answers and the open unit has changed nothing."""
+        return self.by_sql and not self.changes
 
     def observe_query(self, seconds: float) -> None:
         """Notes how long an answer took."""

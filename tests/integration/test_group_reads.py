@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,15 @@ def stage(database_address: Address, tmp_path: Path) -> Iterator[Stage]:
 
 
 class Heard:
-    """A service's database that counts the statements of its pooled connections."""
+    """A service's database that counts the statements of the running loop's lane and of its pooled connections."""
 
     def __init__(self, service: outlive.Service) -> None:
         assert service.database is not None
         self.database = service.database
         self.statements: list[Any] = []
-        self._session, self._asession = self.database.session, self.database.asession
-        self.database.session, self.database.asession = self.session, self.asession  # type: ignore[method-assign]
+        self._session, self._read = self.database.session, self.database.lane().read
+        self.database.session = self.session  # type: ignore[method-assign]
+        self.database.lane().read = self.read  # type: ignore[method-assign]
 
     @contextmanager
     def session(self) -> Iterator[Any]:
@@ -44,11 +45,10 @@ class Heard:
         with self._session() as conn:
             yield Listened(conn, self.statements)
 
-    @asynccontextmanager
-    async def asession(self) -> AsyncIterator[Any]:
-        """The same for asyncio."""
-        async with self._asession() as conn:
-            yield Listened(conn, self.statements)
+    def read(self, query: Any, values: Any, *others: Any) -> None:
+        """Notes and passes on."""
+        self.statements.append((query, values))
+        self._read(query, values, *others)
 
 
 class Listened:
@@ -95,7 +95,7 @@ def test_gets_of_one_turn_are_one_statement(stage: Stage) -> None:
             heard.statements.clear()
             mine = await asyncio.gather(*(tasks.repository.get(key) for key in (1, 2, 3)))
             assert [None if task is None else task.title for task in mine] == ["mine", None, "t3"]
-            assert [values for _, values in heard.statements] == [[["3"]]]
+            assert [values for _, values in heard.statements] == [[b'{"3"}']]
 
     stage.play(schedule)
 
@@ -113,7 +113,7 @@ def test_more_keys_than_one_statement_takes(stage: Stage) -> None:
         found = await asyncio.gather(*reads, return_exceptions=True)
         assert isinstance(found[0], asyncio.CancelledError)
         assert [task and task.id for task in found[1:9]] == [1, 2, None, 0, 1, 2, None, 0]
-        assert [len(values[0]) for _, values in heard.statements] == [MOST, 5]
+        assert [values[0].count(b",") + 1 for _, values in heard.statements] == [MOST, 5]
         assert await tasks.repository.get(1) == Task(1, "t1")
 
     stage.play(schedule)
@@ -212,7 +212,7 @@ def test_two_hundred_clients_queue_for_fifteen_connections(stage: Stage) -> None
         answers = await asking
         assert {answer.status_code for answer in answers} == {200}
         assert all(answer.json() == [0, 1, 2] for answer in answers)
-        assert lent(service) == 0
+        await until(lambda: lent(service) == 0)
         count = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'outlive:%%' AND state IS NOT NULL"
         assert stage.sql(count)[0][0] <= 15 + 3  # and committer, watcher
 
@@ -221,7 +221,7 @@ def test_two_hundred_clients_queue_for_fifteen_connections(stage: Stage) -> None
 
 def test_clients_that_cannot_be_served_in_time_are_told_so(stage: Stage) -> None:
     """Once the pool's time-out is over the answer is 503 with Retry-After; when connections are free again, 200."""
-    service, tasks, app = shop(stage, DATABASE_POOL_TIMEOUT="0.2")
+    service, tasks, app = shop(stage, DATABASE_POOL_TIMEOUT="1")
 
     async def schedule() -> None:
         await filled(tasks, 5)
@@ -230,7 +230,7 @@ def test_clients_that_cannot_be_served_in_time_are_told_so(stage: Stage) -> None
         answers = await ask_all(app)
         assert {answer.status_code for answer in answers} <= {200, 503}
         assert (await call(app, "/tasks", "GET")).status == 200
-        assert lent(service) == 0
+        await until(lambda: lent(service) == 0)
 
     stage.play(schedule)
 

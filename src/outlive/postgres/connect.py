@@ -26,6 +26,7 @@ from outlive.postgres.address import Address
 from outlive.postgres.capabilities import Capabilities, read_capabilities
 from outlive.postgres.drive import Step, drive, drive_async
 from outlive.postgres.embedded import EmbeddedServer
+from outlive.postgres.lane import Lane
 from outlive.postgres.session import AsyncEchoCursor, EchoCursor, prepare_session
 from outlive.settings import DIRECT_VARIABLE, Settings
 
@@ -41,7 +42,11 @@ class _LoopPool:
     """The pool of one event loop and its raw connections, so that they can be closed without that loop."""
 
     engine: AsyncEngine
+    lane: Lane
     connections: weakref.WeakSet[AsyncConnection] = field(default_factory=weakref.WeakSet)
+    prepared: weakref.WeakKeyDictionary[AsyncConnection, dict[bytes, bytes]] = field(
+        default_factory=weakref.WeakKeyDictionary
+    )
 
 
 class Database:
@@ -153,6 +158,21 @@ class Database:
                 if _unusable(conn):
                     await lent.invalidate()
 
+    def lane(self) -> Lane:
+        """The quick way of the running loop's reads, over connections of its pool."""
+        return self._loop(asyncio.get_running_loop()).lane
+
+    def prepared_on(self, conn: AsyncConnection) -> dict[bytes, bytes]:
+        """Names of the statements that the lane has prepared on a connection of the running loop's pool, by text."""
+        return self._loop(asyncio.get_running_loop()).prepared.setdefault(conn, {})
+
+    async def leave_loop(self) -> None:
+        """The running loop's lane gives its connections back."""
+        with self._lock:
+            found = self._loops.get(asyncio.get_running_loop())
+        if found is not None:
+            await found.lane.close()
+
     def pool_use(self) -> float:
         """The busiest pool's lent connections as a part of its limit, 0 to 1."""
         with self._lock:
@@ -249,15 +269,18 @@ class Database:
         return self.connect(trusted=False)
 
     def _async_engine(self) -> AsyncEngine:
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            if loop not in self._loops:
-                for other in [known for known in self._loops if known.is_closed()]:
-                    _finish(self._loops.pop(other))
-                self._loops[loop] = self._loop_pool()
-            return self._loops[loop].engine
+        return self._loop(asyncio.get_running_loop()).engine
 
-    def _loop_pool(self) -> _LoopPool:
+    def _loop(self, loop: asyncio.AbstractEventLoop) -> _LoopPool:
+        found = self._loops.get(loop)
+        if found is not None:
+            return found
+        with self._lock:
+            for other in [known for known in self._loops if known.is_closed()]:
+                _finish(self._loops.pop(other))
+            return self._loops.setdefault(loop, self._loop_pool(loop))
+
+    def _loop_pool(self, loop: asyncio.AbstractEventLoop) -> _LoopPool:
         async def create() -> AsyncConnection:
             conn = await self.connect_async(trusted=False)
             made.connections.add(conn)
@@ -269,7 +292,8 @@ class Database:
                 async_creator=create,
                 poolclass=AsyncAdaptedQueuePool,
                 **self._pool_arguments(),
-            )
+            ),
+            Lane(self, loop),
         )
         return made
 
@@ -310,6 +334,8 @@ def _lent(pool: Pool) -> int:
 
 
 def _finish(found: _LoopPool) -> None:
+    if found.lane.loop.is_closed():
+        found.lane.abandon()
     for conn in list(found.connections):
         conn.pgconn.finish()
     found.engine.sync_engine.dispose(close=False)

@@ -46,11 +46,15 @@ class OutOfDomain(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Converter:
-    """A column's two directions and the type that its text is cast to; None (NULL) is not passed to either."""
+    """A column's two directions and the type that its text is cast to; None (NULL) is not passed to either.
+
+    `plain` is the class of stored values that are already what the record's own value is, with nothing to decode.
+    """
 
     cast: str
     forth: Forth
     back: Back
+    plain: type | None = None
 
 
 def identical(left: Json, right: Json) -> bool:
@@ -98,7 +102,9 @@ def text_converter(hint: Any, length: int | None = None, *, padded: bool = False
             raise OutOfDomain(f"{len(value)} characters, the column holds {length}")
         return checked_size(value), exact and not (padded and len(value) != length)
 
-    return Converter("text", forth, (lambda text: text) if own_tag is None else lambda text: {own_tag: text})
+    if own_tag is None:
+        return Converter("text", forth, lambda text: text, str)
+    return Converter("text", forth, lambda text: {own_tag: text})
 
 
 def enum_converter(labels: dict[str, str], cast: str) -> Converter:
@@ -168,7 +174,7 @@ def int_converter(hint: Any, bits: int = 64) -> Converter:
             raise OutOfDomain(f"beyond {bits}-bit integers")
         return str(number), exact or identical(back(number), value)
 
-    return Converter("bigint", forth, back)
+    return Converter("bigint", forth, back, int if direct else None)
 
 
 def _whole(number: Decimal, value: Json) -> int:
@@ -193,7 +199,7 @@ def float_converter(hint: Any, *, single: bool = False) -> Converter:
             return repr(number), direct
         return repr(number), (direct and type(value) is float) or identical(back(number), value)
 
-    return Converter("double precision", forth, back)
+    return Converter("double precision", forth, back, float if direct and not single else None)
 
 
 def _as_float(value: Json, hint: Any) -> float:
@@ -229,7 +235,7 @@ def numeric_converter(hint: Any, precision: int | None = None, scale: int | None
         stored = _at_scale(number, precision, places)
         return format(stored, "f"), identical(back(stored), value)
 
-    return Converter("numeric", forth, back)
+    return Converter("numeric", forth, back, Decimal if hint is Decimal else None)
 
 
 def _special(number: Decimal, value: Json, precision: int | None) -> str:
@@ -278,7 +284,7 @@ def bool_converter(hint: Any) -> Converter:
             return ("true" if value else "false"), False
         _refuse(value, "boolean")
 
-    return Converter("boolean", forth, lambda value: value)
+    return Converter("boolean", forth, lambda value: value, bool)
 
 
 # Dates and times.
@@ -302,7 +308,7 @@ def date_converter(hint: Any) -> Converter:
     def back(value: dt.date) -> Json:
         return {"$date": value.isoformat()} if tagged else value.isoformat()
 
-    return Converter("date", forth, back)
+    return Converter("date", forth, back, dt.date if tagged else None)
 
 
 def timestamp_converter(hint: Any, *, aware: bool, digits: int | None = None) -> Converter:
@@ -328,7 +334,7 @@ def timestamp_converter(hint: Any, *, aware: bool, digits: int | None = None) ->
             moment = moment.replace(tzinfo=dt.UTC) if naive else _in_utc(moment)
         return moment.isoformat(), not (aware and naive) and identical(back(moment), value)
 
-    return Converter("timestamptz" if aware else "timestamp", forth, back)
+    return Converter("timestamptz" if aware else "timestamp", forth, back, dt.datetime if tagged else None)
 
 
 def _moment(value: Json) -> dt.datetime:
@@ -383,7 +389,7 @@ def interval_converter(hint: Any) -> Converter:
     def back(value: dt.timedelta) -> Json:
         return {"$timedelta": [value.days, value.seconds, value.microseconds]}
 
-    return Converter("interval", forth, back)
+    return Converter("interval", forth, back, dt.timedelta)
 
 
 # Identifiers, bytes, JSON, arrays.
@@ -404,7 +410,7 @@ def uuid_converter(hint: Any) -> Converter:
             _refuse(value, "UUID")
         return str(found), identical(back(found), value)
 
-    return Converter("uuid", forth, back)
+    return Converter("uuid", forth, back, uuid.UUID if tagged else None)
 
 
 def bytes_converter(hint: Any) -> Converter:
@@ -415,7 +421,7 @@ def bytes_converter(hint: Any) -> Converter:
             _refuse(value, "bytes")
         return checked_size("\\x" + decode_bytes(value["$bytes"]).hex()), True
 
-    return Converter("bytea", forth, lambda value: encode_bytes(bytes(value)))
+    return Converter("bytea", forth, lambda value: encode_bytes(bytes(value)), bytes)
 
 
 def jsonb_exact(value: Json) -> bool:

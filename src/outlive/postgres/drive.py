@@ -30,9 +30,21 @@ class Ask:
     `sure`: the same statement, as one that fails where this one would do or return less than the step wants.
     """
 
-    statement: LiteralString | sql.Composed | sql.SQL
+    statement: LiteralString | bytes | sql.Composed | sql.SQL
     values: Sequence[Any] | Mapping[str, Any] = ()
     sure: Prepared | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAsk(Ask):
+    """A statement that reads; `text` is the statement with $1, $2 for its values.
+
+    With `steady` it comes again with other values, with `raw` its rows hold bytes, as PostgreSQL writes them.
+    """
+
+    text: bytes = b""
+    steady: bool = False
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +189,23 @@ def _sure(ask: Whole) -> whole.Parts:
     return parts
 
 
+def rows_of(cursor: psycopg.Cursor[Any], ask: Ask) -> Rows:
+    """What a statement brought."""
+    if isinstance(ask, ReadAsk) and ask.raw and cursor.pgresult is not None:
+        return raw_rows(cursor.pgresult)
+    return cursor.fetchall() if cursor.description else []
+
+
+def raw_rows(result: Any) -> Rows:
+    """A result's rows as bytes."""
+    columns = range(result.nfields)
+    return [tuple([result.get_value(row, column) for column in columns]) for row in range(result.ntuples)]
+
+
 def _answer(ask: Asked, conn: psycopg.Connection[Any]) -> Any:
     assert not isinstance(ask, Whole), "a whole is a step's first word"
     if isinstance(ask, Ask):
-        cursor = conn.execute(ask.statement, ask.values)
-        return cursor.fetchall() if cursor.description else []
+        return rows_of(conn.execute(ask.statement, ask.values), ask)
     with conn.pipeline():
         cursors = [conn.execute(each.statement, each.values) for each in ask.asks]
     return [cursor.fetchall() if cursor.description else [] for cursor in cursors]

@@ -99,6 +99,11 @@ class Compiler:
             return build("false")
         return build("outlive_extra IS NOT NULL AND ({})", joined(" OR ", pieces, "false"))
 
+    def records_of(self, keys: Sequence[Hashable]) -> Piece:
+        """The statement that brings the rows of these keys without version and position."""
+        names = [sql.Identifier(name) for name in self.source.column_names[:-2]]
+        return build("SELECT {} FROM {} WHERE {}", sql.SQL(", ").join(names), self.relation, self.key_in(keys))
+
     def rows_of(self, keys: Sequence[Hashable]) -> Piece:
         """The statement that brings the rows of these keys."""
         return build("SELECT {} FROM {} WHERE {}", self.columns, self.relation, self.key_in(keys))

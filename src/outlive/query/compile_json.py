@@ -93,27 +93,29 @@ class JsonForm:
     unless_none: tuple[str, ...] = ()
 
 
-def compile_json(at: Compiler, query: Query, form: JsonForm) -> Piece | None:
+def compile_json(at: Compiler, query: Query, form: JsonForm, *, total: bool = False) -> Piece | None:
     """The statement, or None where PostgreSQL cannot make the text: then fetch the records and encode them.
 
-    Its one row: how many records, how many texts, the texts joined by commas, whether an odd row may match.
+    Its one row: how many records, how many texts, the texts joined by commas, whether an odd row may match, and with
+    `total` how many records there are without limit and offset.
     """
     record = _rendered(at, form)
     conditions = [at.condition(each) for each in query.filters]
     if record is None or not all(map(at.sorts, query.order)) or not all(each.exact for each in conditions):
         return None
     strange = at.is_odd(query.fields)
+    decided = at.decided(query.filters, strange)
     order = joined_order([*(at.ordering(each) for each in query.order), at.insertion])
     limit = build("") if query.limit is None else build(" LIMIT {}::bigint", min(query.limit, 2**62))
     page = build(
         "SELECT {} AS j FROM {} WHERE {} ORDER BY {}{} OFFSET {}::bigint",
-        record, at.relation, at.decided(query.filters, strange), order, limit, min(query.offset, 2**62),
+        record, at.relation, decided, order, limit, min(query.offset, 2**62),
     )  # fmt: skip
     return build(
-        "SELECT count(*), count(j), coalesce(string_agg(j, ',' ORDER BY n), ''), EXISTS ({})"
-        " FROM (SELECT j, row_number() OVER () AS n FROM ({}) AS page) AS numbered",
+        "SELECT count(*), count(j), '[' || coalesce(string_agg(j, ','), '') || ']', EXISTS ({}){} FROM ({}) AS page",
         at.odd_rows(query.filters, strange),
-        page,
+        build(", (SELECT count(*) FROM {} WHERE {})", at.relation, decided) if total else build(""),
+        page,  # its order is the order in which it is aggregated
     )
 
 

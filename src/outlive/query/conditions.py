@@ -16,7 +16,7 @@ from outlive.query import values
 from outlive.query.areas import Area, Rectangle
 from outlive.query.casing import caseless_parts, is_caseless
 from outlive.query.columns import Column, no_plain_array
-from outlive.query.language import OPERATORS, TEXTS, Filter
+from outlive.query.language import OPERATORS, TEXTS, Filter, Operator
 from outlive.query.pieces import Piece, build, joined
 
 BIGINT = range(-(2**63), 2**63)
@@ -44,8 +44,51 @@ class Condition(NamedTuple):
     exact: bool
 
 
+class Slot:
+    """Stands for the parameter of a filter while a statement is composed that serves every such parameter."""
+
+    __slots__ = ()
+
+
+def parameter(column: Column, asked: Filter) -> str | list[str] | None:
+    """The parameter of an exact condition whose SQL follows from field and operator; None for any other condition."""
+    if column.domain in {"unknown", "place", "json"} or column.kind is None or asked.value is None:
+        return None
+    if asked.op in {"contains", "startswith"}:
+        plain = (column.domain, column.kind) == ("text", "text") and _text("text", asked.value) is not None
+        return str(asked.value) if plain else None
+    if asked.op == "in":
+        listed = [_plainly(column, each) for each in asked.value]
+        return None if not listed or None in listed else listed  # type: ignore[return-value]
+    operator = OPERATORS.get(asked.op)
+    return None if operator is None or operator.sql is None else _plainly(column, asked.value)
+
+
+def _plainly(column: Column, value: Any) -> str | None:
+    """A value as the column's own type writes it."""
+    kind, key = (None, None) if value is None else values.keyed(value)
+    if kind is None or kind != column.kind or values.is_nan(key):
+        return None
+    written = literal(column.domain, kind, key)
+    return None if written is None or written[0] != column.domain else written[1]
+
+
+def _slotted(column: Column, asked: Filter) -> Condition:
+    """The condition of a filter with a parameter, whatever that is."""
+    if asked.op == "in":
+        listed = build("({} = ANY({}::text[]::" + ARRAYS[column.domain] + "))", column.place, asked.value)
+        return Condition(listed, exact=True)
+    if asked.op in TEXTS:
+        return Condition(_held(column.place, asked), exact=True)
+    operator = OPERATORS[asked.op]
+    left = build('{} COLLATE "C"', column.place) if column.domain == "text" and operator.ordered else column.place
+    return Condition(_comparison(column, operator, (left, build(CASTS[column.domain], asked.value))), exact=True)
+
+
 def condition(column: Column, asked: Filter) -> Condition:
     """The filter over its column."""
+    if isinstance(asked.value, Slot):
+        return _slotted(column, asked)
     if asked.op == "within":
         return Condition(within(column, asked.value), exact=False)
     if column.domain in {"unknown", "place"}:
@@ -81,10 +124,14 @@ def _compared(column: Column, asked: Filter) -> Condition:
     sides = _sides(column, key, ordered=operator.ordered)
     if sides is None:
         return _present(column, exact=False)
-    comparison = build("{} " + operator.sql + " {}", *sides)
+    return Condition(_comparison(column, operator, sides), exact=True)
+
+
+def _comparison(column: Column, operator: Operator, sides: tuple[Piece, Piece]) -> Piece:
+    comparison = build("{} " + (operator.sql or "=") + " {}", *sides)
     if operator.sql in {">", ">="} and column.domain in {"float", "numeric"}:
         comparison = build("{} AND {} <> 'NaN'", comparison, column.place)  # PostgreSQL orders NaN above all
-    return Condition(comparison, exact=True)
+    return comparison
 
 
 def _among(column: Column, wanted: tuple[Any, ...]) -> Condition:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterable
 from typing import Any, LiteralString, NamedTuple
 
@@ -46,3 +48,19 @@ def listed(pieces: Iterable[Piece]) -> Piece:
     parts = tuple(pieces)
     values = tuple(value for part in parts for value in part.values)
     return Piece(sql.Composed([sql.SQL(", ").join([part.text for part in parts])]), values)
+
+
+def composed(statement: Any) -> bytes:
+    """A statement's text, its placeholders still %s."""
+    if isinstance(statement, sql.Composable):
+        return statement.as_bytes(None)
+    return statement.encode() if isinstance(statement, str) else bytes(statement)
+
+
+_MARK = re.compile(rb"%(s|%)")
+
+
+def numbered(text: bytes) -> bytes:
+    """The text as the server takes it: $1, $2 for its placeholders, and % for %%."""
+    number = itertools.count(1)
+    return _MARK.sub(lambda found: b"$%d" % next(number) if found[1] == b"s" else b"%", text)

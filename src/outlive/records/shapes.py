@@ -20,6 +20,7 @@ from outlive.records.fixed import Fixed, fixed
 from outlive.records.wire import MISSING
 
 _attributes = object.__getattribute__
+_set = object.__setattr__
 
 # Types whose equal values cannot be told apart, and those that a private attribute may be reset from.
 _CONSTANT = frozenset({type(None), bool, int, str, bytes})
@@ -94,7 +95,11 @@ class Shape:
         """A new instance with these fields; `values` becomes its own."""
         record = self._new()
         if not self.slots:
-            _attributes(record, "__dict__").update(values)
+            try:
+                for name, value in values.items():
+                    _set(record, name, value)  # without a __dict__ of its own the record is half as large
+            except TypeError:  # a class that keeps its attributes in C
+                _attributes(record, "__dict__").update(values)
             return record
         for name, value in values.items():
             self.put(record, name, value)

@@ -34,6 +34,7 @@ from outlive.commit.units import UnitBlock, Units, durable
 from outlive.errors import BadSetting, NotOpen, OutliveError, Unavailable, Unreachable
 from outlive.postgres.connect import Database
 from outlive.postgres.drive import Step
+from outlive.postgres.lane import Lane
 from outlive.records import parse_key
 from outlive.records.versions import VersionClock
 from outlive.runtime import landing, member
@@ -220,6 +221,8 @@ class Service(Host):
             await self.driver.stop()
         elif isinstance(self.driver, ThreadDriver):
             await asyncio.to_thread(self.driver.stop)
+        if self.database is not None:
+            await self.database.leave_loop()
         await asyncio.to_thread(self._after_close)
 
     def _before_close(self) -> None:
@@ -311,15 +314,10 @@ class Service(Host):
         except (psycopg.OperationalError, Unreachable) as error:
             raise Unavailable(store="?", reason=str(error).strip()) from error
 
-    @asynccontextmanager
-    async def asession(self) -> Any:
+    def lane(self) -> Lane:
         if self.database is None:
             raise Unavailable(store="?", reason="no database is connected")
-        try:
-            async with self.database.asession() as conn:
-                yield conn
-        except (psycopg.OperationalError, Unreachable) as error:
-            raise Unavailable(store="?", reason=str(error).strip()) from error
+        return self.database.lane()
 
     def observe_query(self, seconds: float) -> None:
         self.query_ms.append(seconds * 1000)

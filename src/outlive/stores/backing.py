@@ -112,6 +112,13 @@ class Backing:
                     found[change.key] = DELETED if gone else self.record_type.record(change.document or {})
         return found
 
+    def untouched(self) -> bool:
+        """Whether SQL answers and the current unit has changed nothing."""
+        unit = current_unit()
+        if unit is not None and (unit.changes or unit.parent is not None):
+            return False
+        return self.store.phase == "database" or self.reads_sql()
+
     def key_of(self, record: Any) -> Key:
         """The key that the record would be stored under. Raises Unholdable if it tells none."""
         return self.store.key_of(record)
@@ -236,9 +243,9 @@ class Backing:
         """A pooled connection."""
         return self.store.host.session()
 
-    def asession(self) -> Any:
-        """A pooled asyncio connection."""
-        return self.store.host.asession()
+    def lane(self) -> Any:
+        """The quick way of the running loop's reads."""
+        return self.store.host.lane()
 
     def observe_query(self, seconds: float) -> None:
         self.store.host.observe_query(seconds)

@@ -12,12 +12,14 @@ import asyncio
 import os
 import threading
 import weakref
-from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from outlive import errors
-from outlive.postgres.drive import Ask, Row, Rows
+from outlive.postgres.drive import Row
+from outlive.postgres.lane import Answer, Query, written
 from outlive.query.compile import Compiler
+from outlive.query.pieces import Piece, composed, numbered
 
 if TYPE_CHECKING:
     from outlive.stores.pending import Line
@@ -26,74 +28,45 @@ MOST = 1_000  # keys in one statement
 Key = Hashable
 
 
-class RowAsk(Ask):
-    """The statement that brings one key's row; whoever answers it may answer others with it (`group`)."""
-
-    __slots__ = ("compiler", "group", "key")
-    compiler: Compiler
-    group: GroupReads
-    key: Key
-
-    def __init__(self, group: GroupReads, compiler: Compiler, key: Key) -> None:
-        object.__setattr__(self, "group", group)
-        object.__setattr__(self, "compiler", compiler)
-        object.__setattr__(self, "key", key)
-
-    @property
-    def statement(self) -> Any:
-        """The statement for this key alone."""
-        return self.compiler.rows_of([self.key]).text
-
-    @property
-    def values(self) -> Sequence[Any]:
-        """Its parameters."""
-        return self.compiler.rows_of([self.key]).values
-
-    def rows(self) -> Rows:
-        """The key's row or none, in blocking code. Raises what the statement raises."""
-        literal = self._literal()
-        return [] if literal is None else self.group.rows(self.compiler, literal)
-
-    async def arows(self) -> Rows:
-        """The same for asyncio."""
-        literal = self._literal()
-        return [] if literal is None else await self.group.arows(self.compiler, literal)
-
-    def _literal(self) -> str | None:
-        try:
-            return self.compiler.source.key_literal(self.key)
-        except errors.Unholdable:
-            return None  # no row has such a key
-
-
 class _Call:
     """One thread's read."""
 
-    __slots__ = ("done", "error", "literal", "rows")
+    __slots__ = ("done", "error", "literal", "row")
 
     def __init__(self, literal: str) -> None:
         self.literal = literal
         self.done = False
-        self.rows: Rows = []
+        self.row: Row | None = None
         self.error: BaseException | None = None
 
 
 class _Lane:
     """What waits on one event loop."""
 
-    __slots__ = ("task", "waiting")
+    __slots__ = ("busy", "waiting")
 
     def __init__(self) -> None:
-        self.waiting: list[tuple[str, asyncio.Future[Rows]]] = []
-        self.task: asyncio.Task[None] | None = None
+        self.waiting: list[tuple[str, asyncio.Future[Row | None]]] = []
+        self.busy = False
+
+
+class Asked(NamedTuple):
+    """The statement that brings rows by their keys, the key first: with %s, and as the lane takes it."""
+
+    compiler: Compiler
+    statement: bytes
+    query: Query
 
 
 class GroupReads:
     """The reads of one repository that are under way or wait."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, compiler: Callable[[], Compiler], make: Callable[[Compiler], Piece]) -> None:
+        """`make` composes the statement, with one parameter: the keys' literals."""
         self._line = line
-        self._query: tuple[Compiler, bytes] | None = None
+        self._compiler = compiler
+        self._make = make
+        self._known: Asked | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -103,15 +76,37 @@ class GroupReads:
         self._calls: list[_Call] = []
         self._lanes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Lane] = weakref.WeakKeyDictionary()
 
-    def _statement(self, compiler: Compiler) -> bytes:
-        if self._query is None or self._query[0] is not compiler:
-            self._query = compiler, compiler.rows_of([]).text.as_bytes(None)
-        return self._query[1]
+    def _asked(self) -> Asked:
+        compiler = self._compiler()
+        if self._known is None or self._known.compiler is not compiler:
+            statement = composed(self._make(compiler).text)
+            self._known = Asked(compiler, statement, Query(numbered(statement), steady=True))
+        return self._known
+
+    def literal(self, key: Key) -> str | None:
+        """A key as the key column's text; None for one that no row can have."""
+        try:
+            return self._compiler().source.key_literal(key)
+        except errors.Unholdable:
+            return None
+
+    def _by_literal(self, rows: Sequence[Row]) -> dict[str, Row]:
+        source = self._compiler().source
+        found: dict[str, Row] = {}
+        for row in rows:
+            value = row[0]
+            if type(value) is not str:  # text stands for itself
+                value = str(value) if type(value) is int else source.key_literal(source.read_key(value))
+            found[value] = row
+        return found
 
     # -- threads -----------------------------------------------------------------------------------------------
 
-    def rows(self, compiler: Compiler, literal: str) -> Rows:
-        """The row of a key, by its literal. Blocks; the first thread that waits reads for all that wait with it."""
+    def row(self, key: Key) -> Row | None:
+        """The row of a key, None if there is none. Blocks; the first thread that waits reads for all others."""
+        literal = self.literal(key)
+        if literal is None:
+            return None
         if self._process != os.getpid():
             self._begin()  # whoever was reading did so in the parent
         call = _Call(literal)
@@ -123,91 +118,81 @@ class GroupReads:
                 self._busy = True
                 batch, self._calls = self._taken(call)
         if not call.done:
-            self._read(compiler, batch)
+            self._read(batch)
         if call.error is not None:
             raise call.error
-        return call.rows
+        return call.row
 
     def _taken(self, mine: _Call) -> tuple[list[_Call], list[_Call]]:
         others = [call for call in self._calls if call is not mine]
         return [mine, *others[: MOST - 1]], others[MOST - 1 :]
 
-    def _read(self, compiler: Compiler, batch: list[_Call]) -> None:
+    def _read(self, batch: list[_Call]) -> None:
         error: BaseException | None = None
         found: dict[str, Row] = {}
         try:
             with self._line.session() as conn:
-                cursor = conn.execute(self._statement(compiler), [[call.literal for call in batch]])
-                found = _by_literal(compiler, cursor.fetchall())
+                cursor = conn.execute(self._asked().statement, [[call.literal for call in batch]])
+                found = self._by_literal(cursor.fetchall())
         except BaseException as failed:  # noqa: BLE001  it is every caller's error, and raised by each
             error = failed
         with self._turn:
             self._busy = False
             for call in batch:
-                call.rows = [found[call.literal]] if call.literal in found else []
+                call.row = found.get(call.literal)
                 call.error, call.done = error, True
             self._turn.notify_all()
 
     # -- event loops -------------------------------------------------------------------------------------------
 
-    async def arows(self, compiler: Compiler, literal: str) -> Rows:
-        """The row of a key, by its literal, read together with all that this loop waits for."""
+    def soon(self, key: Key) -> asyncio.Future[Row | None]:
+        """The row of a key, read together with all that this loop waits for; None if there is none."""
         loop = asyncio.get_running_loop()
+        future: asyncio.Future[Row | None] = loop.create_future()
         lane = self._lanes.get(loop)
         if lane is None:
             lane = self._lanes[loop] = _Lane()
-        future: asyncio.Future[Rows] = loop.create_future()
+        literal = self.literal(key)
+        if literal is None:
+            future.set_result(None)
+            return future
         lane.waiting.append((literal, future))
-        if lane.task is None:
-            lane.task = loop.create_task(self._serve(compiler, lane))
-        return await future
+        if not lane.busy:
+            lane.busy = True
+            loop.call_soon(self._send, lane, loop)
+        return future
 
-    async def _serve(self, compiler: Compiler, lane: _Lane) -> None:
-        batch: list[tuple[str, asyncio.Future[Rows]]] = []
+    def _send(self, lane: _Lane, loop: asyncio.AbstractEventLoop) -> None:
+        """Asks for all that wait; those who were just answered have had their turn to ask again."""
+        batch, lane.waiting = lane.waiting[:MOST], lane.waiting[MOST:]
+        if not batch:
+            lane.busy = False
+            return
+
+        def done(answer: Answer | None, error: BaseException | None) -> None:
+            try:
+                if error is None and answer is not None:
+                    _tell(batch, self._by_literal(answer.rows()))
+            except Exception as failed:  # noqa: BLE001  it is every caller's error, and raised by each
+                error = failed
+            if error is not None:
+                _fail([future for _, future in batch], error)
+            loop.call_soon(self._send, lane, loop)
+
         try:
-            async with self._line.asession() as conn:
-                while await _wanted(lane):
-                    batch, lane.waiting = lane.waiting[:MOST], lane.waiting[MOST:]
-                    literals = [literal for literal, _ in batch]
-                    cursor = await conn.execute(self._statement(compiler), [literals])
-                    found = _by_literal(compiler, await cursor.fetchall())
-                    for literal, future in batch:
-                        if not future.done():
-                            future.set_result([found[literal]] if literal in found else [])
-        except BaseException as error:
-            failed, lane.waiting = batch + lane.waiting, []
-            _fail([future for _, future in failed], error)
-            if not isinstance(error, Exception):
-                raise
-        finally:
-            lane.task = None
-            if lane.waiting:  # came while the connection was given back
-                lane.task = asyncio.get_running_loop().create_task(self._serve(compiler, lane))
+            values = [written([literal for literal, _ in batch])]
+            self._line.lane().read(self._asked().query, values, done)
+        except Exception as error:  # noqa: BLE001  such as no database
+            done(None, error)
 
 
-async def _wanted(lane: _Lane) -> bool:
-    """Whether somebody waits. Whoever was just answered may ask again in this turn or the next one."""
-    for _ in range(2):
-        if not lane.waiting:
-            await asyncio.sleep(0)
-    return bool(lane.waiting)
+def _tell(batch: Sequence[tuple[str, asyncio.Future[Row | None]]], found: dict[str, Row]) -> None:
+    for literal, future in batch:
+        if not future.done():
+            future.set_result(found.get(literal))
 
 
-def _by_literal(compiler: Compiler, rows: Sequence[Row]) -> dict[str, Row]:
-    source = compiler.source
-    found: dict[str, Row] = {}
-    for row in rows:
-        value = row[0]
-        if type(value) is not str:  # text stands for itself
-            value = str(value) if type(value) is int else source.key_literal(source.read_key(value))
-        found[value] = row
-    return found
-
-
-def _fail(futures: list[asyncio.Future[Rows]], error: BaseException) -> None:
+def _fail(futures: list[asyncio.Future[Row | None]], error: BaseException) -> None:
     for future in futures:
         if not future.done():
-            if isinstance(error, asyncio.CancelledError):
-                future.cancel()
-            else:
-                future.set_exception(error)
+            future.set_exception(error)

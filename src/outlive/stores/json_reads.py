@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any, ClassVar
 
-from outlive.postgres.drive import Ask, Step
+from outlive.postgres.drive import Step
 from outlive.query import evaluate
-from outlive.query.compile_json import compile_json
 from outlive.query.language import OrderBy, Query
 from outlive.stores.pending import Pending
 from outlive.stores.texts import PLAIN_VIEW, JsonView, encode_record, json_form
@@ -25,7 +24,7 @@ class JsonReads:
     _held: Callable[[Query], list[tuple[Key, Any]]]
     _find_rows: Callable[[Query], Step[list[tuple[Key, Any]]]]
     _get: Callable[[Key], Step[Any]]
-    _compiler: Callable[[], Any]
+    _known_statements: Any
     _peek: Any
 
     def encode_json(self, record: Any) -> bytes:
@@ -78,8 +77,8 @@ class JsonReads:
         """The answer as PostgreSQL's text; None where it cannot be sure of every byte."""
         own = type(self).encode_json is not JsonReads.encode_json
         form = None if own or self._backing.unit_changes() else json_form(self._backing.record_type, self.json_view)
-        statement = None if form is None else compile_json(self._compiler(), query, form)
-        if statement is None:
+        ask = None if form is None else self._known_statements.json(query, form)
+        if ask is None:
             return None
-        (records, certain, text, odd) = (yield Ask(statement.text, statement.values))[0]
-        return f"[{text}]".encode() if records == certain and not odd else None
+        (records, certain, text, odd) = (yield ask)[0]
+        return text if records == certain and odd == b"f" else None

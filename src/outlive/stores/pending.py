@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractContextManager
 from typing import Any, Generic, Protocol, TypeVar
 
 import psycopg
 
 from outlive import errors
-from outlive.postgres.drive import Asked, Rows, Step, drive, drive_async
-from outlive.stores.group_reads import RowAsk
+from outlive.postgres.drive import Ask, Asked, Step, drive, rows_of
+from outlive.postgres.lane import Lane
 
 T = TypeVar("T")
 AWAY = (psycopg.OperationalError, errors.Unavailable, errors.Unreachable)
@@ -30,8 +30,12 @@ class Line(Protocol):
         """A pooled connection for the block."""
         ...
 
-    def asession(self) -> AbstractAsyncContextManager[psycopg.AsyncConnection[Any]]:
-        """A pooled asyncio connection for the block."""
+    def lane(self) -> Lane:
+        """The quick way of the running loop's reads. Raises Unavailable where there is no database."""
+        ...
+
+    def untouched(self) -> bool:
+        """Whether SQL answers now and the current unit has changed nothing."""
         ...
 
     def observe_query(self, seconds: float) -> None:
@@ -55,13 +59,23 @@ class Pending(Generic[T]):
     operation itself raises.
     """
 
-    __slots__ = ("_apply", "_line", "_step")
+    __slots__ = ("_apply", "_before", "_line", "_step")
 
-    def __init__(self, line: Line, step: Callable[[], Step[Any]], apply: Callable[[Any], T] | None = None) -> None:
-        """`step` reads; a write then does with its answer what `apply` says, and gives back what that returns."""
+    def __init__(
+        self,
+        line: Line,
+        step: Callable[[], Step[Any]],
+        apply: Callable[[Any], T] | None = None,
+        before: Ask | None = None,
+    ) -> None:
+        """`step` reads; a write then does with its answer what `apply` says, and gives back what that returns.
+
+        `before` is a setting for the transaction of each of its statements.
+        """
         self._line = line
         self._step = step
         self._apply = apply
+        self._before = before
 
     def result(self) -> T:
         """The answer, in blocking code."""
@@ -96,11 +110,11 @@ class Pending(Generic[T]):
         except StopIteration as done:
             return done.value
         began = time.perf_counter()
-        if isinstance(ask, RowAsk):
-            answer = _last(step, ask.rows())
-        else:
-            with self._line.session() as conn:
-                answer = drive(_resumed(ask, step), conn)
+        with self._line.session() as conn:
+            if self._before is None:
+                answer = _each_alone(ask, step, conn)
+            else:
+                answer = drive(_told(self._before, ask, step), conn)
         self._line.observe_query(time.perf_counter() - began)
         return answer
 
@@ -111,37 +125,44 @@ class Pending(Generic[T]):
         except StopIteration as done:
             return done.value
         began = time.perf_counter()
-        if isinstance(ask, RowAsk):
-            answer = _last(step, await ask.arows())
-        else:
-            async with self._line.asession() as conn:
-                answer = await drive_async(_resumed(ask, step), conn)
-        self._line.observe_query(time.perf_counter() - began)
-        return answer
+        lane = self._line.lane()
+        try:
+            while True:
+                assert isinstance(ask, Ask)
+                ask = step.send(await lane.rows(ask, self._before))
+        except StopIteration as done:
+            self._line.observe_query(time.perf_counter() - began)
+            return done.value
+        finally:
+            step.close()
 
     def _must_not_answer(self, away: Exception) -> None:
         """Raises, unless PostgreSQL went away and memory has taken over the reads in the meantime."""
         if self._apply is None and not self._line.reads_sql():
             return
-        if isinstance(away, psycopg.OperationalError):
+        if not isinstance(away, errors.Unavailable):
             reason = str(away).strip().partition("\n")[0] or type(away).__name__
             raise errors.Unavailable(store=self._line.name, reason=reason) from away
         raise away
 
 
-def _last(step: Step[T], rows: Rows) -> T:
-    """The answer of a step whose only statement has these rows."""
+def _each_alone(ask: Asked, step: Step[T], conn: psycopg.Connection[Any]) -> T:
+    """The answer of a step whose statements are transactions of their own: one that reads needs no more."""
     try:
-        step.send(rows)
+        while True:
+            assert isinstance(ask, Ask)
+            ask = step.send(rows_of(conn.execute(ask.statement, ask.values), ask))
     except StopIteration as done:
         answer: T = done.value
         return answer
-    raise AssertionError("a step that asks for one key's row asks for no more")
+    finally:
+        step.close()
 
 
-def _resumed(ask: Asked, step: Step[T]) -> Step[T]:
-    """A step that goes on from its first statement."""
+def _told(before: Ask, ask: Asked, step: Step[T]) -> Step[T]:
+    """A step that goes on from its first statement, with a setting before that."""
     try:
+        yield before
         while True:
             ask = step.send((yield ask))
     except StopIteration as done:

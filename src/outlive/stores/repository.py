@@ -21,12 +21,10 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from outlive import errors
 from outlive.commit.unit import ABSENT
-from outlive.postgres.columns import column_hint
 from outlive.postgres.drive import Ask, Step
 from outlive.postgres.tables import Stored, StoreTable
 from outlive.postgres.tenancy import ACROSS_ASK, tenant_text
 from outlive.query import evaluate, pages
-from outlive.query.columns import Columns
 from outlive.query.compile import Compiler
 from outlive.query.compile_totals import add_rows, compile_total
 from outlive.query.language import Filter, OrderBy, Query, parse
@@ -36,10 +34,12 @@ from outlive.query.pieces import Piece
 from outlive.query.totals import Name, Total, parse_by, total
 from outlive.records import RecordType, canonical
 from outlive.records.types import UNSET
-from outlive.stores.group_reads import GroupReads, RowAsk
+from outlive.stores.group_reads import GroupReads
 from outlive.stores.json_reads import JsonReads
+from outlive.stores.one import One
 from outlive.stores.pending import Line, Pending
-from outlive.stores.scope import Scope, told
+from outlive.stores.scope import Scope
+from outlive.stores.statements import Statements
 
 Key = Hashable
 Items = list[tuple[Key, Any]]
@@ -123,8 +123,8 @@ class Repository(JsonReads):
 
     def __init__(self, backing: Backing) -> None:
         self._backing = backing
-        self._compiled: tuple[StoreTable, Compiler] | None = None
-        self._reads = GroupReads(backing)
+        self._statements: Statements | None = None
+        self._reads = GroupReads(backing, self._compiler, lambda at: at.records_of([]))
         record_type = backing.record_type
         self._peek = Reader(record_type.peek, record_type.fields, backing.place)
         self._scope: Scope | None = None
@@ -161,6 +161,8 @@ class Repository(JsonReads):
 
     def get(self, key: Key, /) -> Pending[Any]:
         """The record of a key, or None."""
+        if self._in_scope() is None:
+            return One(self._backing, lambda: self._get(key), self._reads, key, self._record)
         return self._pending(lambda: self._get(key))
 
     def find(
@@ -283,14 +285,14 @@ class Repository(JsonReads):
 
     def _pending(self, step: Callable[[], Step[Any]]) -> Pending[Any]:
         scope = self._in_scope()
-        return Pending(self._backing, step if scope is None else lambda: told(scope.ask, step()))
+        return Pending(self._backing, step, before=None if scope is None else scope.ask)
 
     def _writing(self, keys: Sequence[Key], apply: Callable[[dict[Key, Standing]], Any]) -> Pending[Any]:
         """A write over what stands under these keys. To refuse another tenant's record it must be seen."""
         if self._in_scope() is None:
             return Pending(self._backing, lambda: self._standing(keys), apply)
         return Pending(
-            self._backing, lambda: told(ACROSS_ASK, self._standing(keys)), lambda found: apply(self._allowed(found))
+            self._backing, lambda: self._standing(keys), lambda found: apply(self._allowed(found)), ACROSS_ASK
         )
 
     @property
@@ -363,9 +365,8 @@ class Repository(JsonReads):
         changes = self._backing.unit_changes()
         if key in changes:
             return self._shown(changes[key])
-        at = self._compiler()
-        rows = yield (RowAsk(self._reads, at, key) if self._scope is None else _ask(at.rows_of([key])))
-        record = self._read(rows[0])[1] if rows else ABSENT
+        rows = yield _ask(self._compiler().rows_of([key]))
+        record = self._record(rows[0]) if rows else ABSENT
         return None if record is ABSENT or not self._holds(record) else record
 
     def _shown(self, record: Any) -> Any:
@@ -419,7 +420,8 @@ class Repository(JsonReads):
         """The records that a query asks for; with a cursor all that may follow it, and its limit is no end."""
         changes = self._backing.unit_changes()
         wanted = self._compiler().find(query, tuple(changes), after)
-        rows = yield _ask(wanted.statement)
+        plainly = not changes and after is None
+        rows = yield (self._known_statements.find(query) if plainly else _ask(wanted.statement))
         items, odd = self._items(rows, positions)
         if wanted.paged and any(odd) and self._foreign(query, items, odd):
             wanted = self._compiler().find(Query(query.filters, query.order))
@@ -539,18 +541,24 @@ class Repository(JsonReads):
         declared = self._backing.record_type.fields.get(field)
         return next((kind for kind in (int, float, Decimal) if declared is not None and declared.base is kind), None)
 
-    def _compiler(self) -> Compiler:
+    @property
+    def _known_statements(self) -> Statements:
         table = self._backing.table
         if table is None:
             raise errors.NotOpen(store=self._backing.name, reason="its table is not known yet")
-        if self._compiled is None or self._compiled[0] is not table:
-            self._compiled = table, Compiler(table, Columns(table, column_hint))
-        return self._compiled[1]
+        if self._statements is None or self._statements.table is not table:
+            self._statements = Statements(table)
+        return self._statements
+
+    def _compiler(self) -> Compiler:
+        return self._known_statements.compiler
+
+    def _record(self, row: Sequence[Any]) -> Any:
+        """The record of a row."""
+        return self._known_statements.direct.record(row)
 
     def _read(self, row: Sequence[Any]) -> tuple[Key, Any, Decimal]:
-        assert self._backing.table is not None
-        stored = self._backing.table.read(row)
-        return stored.key, self._backing.record_type.record(stored.document), stored.position
+        return self._known_statements.table.read_key(row[0]), self._record(row), row[-1]
 
     def _detached(self, record: Any) -> Any:
         """A copy that shares nothing with the store; also of a record that PostgreSQL cannot hold."""

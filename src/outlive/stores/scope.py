@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from outlive.postgres.drive import Ask, Rows, Step
+from outlive.postgres.drive import Ask
 from outlive.postgres.tenancy import ACROSS_ASK, tenant_ask, tenant_text
 from outlive.query.values import equal
 
@@ -29,17 +29,3 @@ class Scope:
     def ask(self) -> Ask:
         """The statement that tells PostgreSQL."""
         return ACROSS_ASK if self.across else tenant_ask(tenant_text(self.tenant))
-
-
-def told(ask: Ask, step: Step[Any]) -> Step[Any]:
-    """The step with a statement before its first one; a step that asks for nothing stays so."""
-    try:
-        wanted = next(step)
-        yield ask
-        while True:
-            rows: Rows = yield wanted
-            wanted = step.send(rows)
-    except StopIteration as done:
-        return done.value
-    finally:
-        step.close()

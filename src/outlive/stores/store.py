@@ -69,8 +69,8 @@ class Host(ABC):
         """A pooled connection as a context manager. Raises Unavailable while PostgreSQL is away."""
 
     @abstractmethod
-    def asession(self) -> Any:
-        """The same, for asyncio."""
+    def lane(self) -> Any:
+        """The quick way of the running loop's reads. Raises Unavailable where there is no database."""
 
     @abstractmethod
     def observe_query(self, seconds: float) -> None:

@@ -53,7 +53,7 @@ class Desk(Host):
         """Never asked for."""
         raise AssertionError
 
-    def asession(self) -> Any:
+    def lane(self) -> Any:
         """Never asked for."""
         raise AssertionError
 

@@ -1,0 +1,92 @@
+"""The short way from a row to its record: each column's value straight into its field.
+
+It is taken where a row says everything in its columns, as most rows do; any other goes the long way, by its document.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from outlive.postgres.layouts import Column
+from outlive.postgres.tables import StoreTable
+from outlive.records import parse
+from outlive.records.codec import decode_any
+from outlive.records.objects import UNSET
+from outlive.records.shapes import PydanticShape, shape_of
+
+Read = Callable[[Sequence[Any]], Any]
+Decode = Callable[[Any], Any]
+
+
+class Direct:
+    """Records of one table's rows. Rows are in `column_names` order, with or without their last two columns."""
+
+    def __init__(self, table: StoreTable) -> None:
+        self._table = table
+        self._extra = len(table.column_names) - 3 if table.has_extra else None
+        shape = shape_of(table.record_type.declared) if table.record_type.kind == "model" else None
+        self._given = shape.set_given if isinstance(shape, PydanticShape) else None
+        self._make: Decode = dict if shape is None else shape.make
+        held = {column.field: column for column in table.columns}
+        if table.key_column is not None and table.key_field is not None:
+            held[table.key_field] = table.key_column
+        self._names = tuple(table.record_type.fields)
+        self.usable = bool(self._names) and not table.whole and set(held) == set(self._names)
+        self.usable = self.usable and (shape is not None or table.record_type.kind == "dict")
+        if not self.usable:
+            return
+        places = {field: at for field, at, _, _ in table._readers}
+        self._pick = _picker([places[name] for name in self._names])
+        decoders = [(name, _decoder(table, held[name])) for name in self._names]
+        self._decoders = [(name, decode) for name, decode in decoders if decode is not None]
+        self._strict = [places[field] for field, _, _, none_is_null in table._readers if not none_is_null]
+
+    def record(self, row: Sequence[Any]) -> Any:
+        """The record of a row. Raises Unholdable for a class that this process does not have."""
+        if not self.usable:
+            return self._long(row)
+        unset: Any = None
+        if self._extra is not None and (extra := row[self._extra]) is not None:
+            if self._given is None or len(extra) > 1 or UNSET not in extra:
+                return self._long(row)
+            unset = parse(extra[UNSET])
+        for at in self._strict:
+            if row[at] is None:
+                return self._long(row)
+        values = dict(zip(self._names, self._pick(row), strict=True))
+        for name, decode in self._decoders:
+            value = values[name]
+            if value is not None:
+                values[name] = decode(value)
+        record = self._make(values)
+        if unset and self._given is not None:
+            self._given(record, {*self._names} - {*unset})
+        return record
+
+    def _long(self, row: Sequence[Any]) -> Any:
+        table = self._table
+        if len(row) < len(table.column_names):
+            row = (*row, 0, 0)
+        return table.record_type.record(table.read(row).document)
+
+
+def _picker(places: list[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    if len(places) == 1:
+        only = places[0]
+        return lambda row: (row[only],)
+    return operator.itemgetter(*places)
+
+
+def _decoder(table: StoreTable, column: Column) -> Decode | None:
+    """What makes a column's value the field's; None where it is that already."""
+    decode, back, plain = table.record_type.place(column.field).decode, column.converter.back, column.converter.plain
+    if plain in (str, int) and decode is not decode_any:
+        return decode  # an enum's value, say
+    if plain is None or decode is not decode_any:
+        return lambda value: decode(back(value))
+    if plain is dt.datetime and column.converter.cast == "timestamptz":
+        return lambda value: value if value.tzinfo is dt.UTC else decode(back(value))
+    return None

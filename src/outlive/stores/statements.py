@@ -1,0 +1,40 @@
+"""What a repository keeps of its table: statements composed before, and how rows become records."""
+
+from __future__ import annotations
+
+from outlive.postgres.columns import column_hint
+from outlive.postgres.direct import Direct
+from outlive.postgres.drive import ReadAsk
+from outlive.postgres.tables import StoreTable
+from outlive.query.columns import Columns
+from outlive.query.compile import Compiler
+from outlive.query.compile_json import JsonForm, compile_json
+from outlive.query.language import Query
+from outlive.query.shapes import Shaped, Shapes
+
+
+class Statements:
+    """The statements over one table."""
+
+    def __init__(self, table: StoreTable) -> None:
+        self.table = table
+        self.compiler = Compiler(table, Columns(table, column_hint))
+        self.direct = Direct(table)
+        self._shapes = Shapes(self.compiler)
+
+    def find(self, query: Query) -> ReadAsk:
+        """The statement of `Compiler.find`."""
+        found = self._shapes.find("find", query, lambda each: self.compiler.find(each).statement)
+        assert found is not None
+        return _ask(found)
+
+    def json(self, query: Query, form: JsonForm, *, total: bool = False) -> ReadAsk | None:
+        """The statement of `compile_json`."""
+        made = self._shapes.find(
+            ("json", id(form), total), query, lambda each: compile_json(self.compiler, each, form, total=total)
+        )
+        return None if made is None else _ask(made, raw=True)
+
+
+def _ask(found: Shaped, *, raw: bool = False) -> ReadAsk:
+    return ReadAsk(found.statement, found.values, found.text, found.steady, raw)
