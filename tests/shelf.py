@@ -71,6 +71,10 @@ class Shelf:
         """Live records in insertion order."""
         return self.image.items()
 
+    def image_size(self) -> int:
+        """How many live records there are."""
+        return len(self.image)
+
     def texts(self, items: Any, encode: Any, form: Any) -> list[bytes]:
         """Nothing is kept."""
         return [encode(record) for _, record in items]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import datetime as dt
 import enum
@@ -20,6 +21,7 @@ from fastapi.responses import JSONResponse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, computed_field, field_serializer
+from pydantic_core import TzInfo
 
 import outlive
 from outlive.errors import BadQuery, Unholdable
@@ -106,7 +108,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00
     ["\x01\x1f\x7f", '"\\/\b\f\n\r\t', "\u2028\u05e9\u0628\U0001f600", "50%", "{}", "</b>"]
 )
 FLOATS = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([0.0, -0.0, 1.0, 1e15, 1e-4, 1e16, 1e22])
-MOMENTS = st.datetimes(timezones=st.sampled_from([dt.UTC, dt.UTC, EAST])) | st.datetimes(
+MOMENTS = st.datetimes(timezones=st.sampled_from([dt.UTC, dt.UTC, EAST, TzInfo(0)])) | st.datetimes(
     min_value=dt.datetime(2024, 1, 1), max_value=dt.datetime(2024, 1, 2), timezones=st.sampled_from([dt.UTC, None])
 )
 PARTS = st.none() | st.booleans() | st.integers() | FLOATS | TEXT | st.lists(TEXT | st.dates(), max_size=2)
@@ -185,7 +187,7 @@ PAGES = st.fixed_dictionaries(
 
 @pytest.mark.parametrize("declared", [Model, Data])
 def test_memory_and_postgresql_write_the_same_bytes(database: Database, declared: type) -> None:
-    """Any list of records of typed fields has one text, whoever writes it, and it is that of the records found."""
+    """Any list of records of typed fields has one text and one total, whoever writes it, that of the records found."""
     asked = Asked(database, declared)
 
     @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
@@ -196,6 +198,9 @@ def test_memory_and_postgresql_write_the_same_bytes(database: Database, declared
         assert memory == sql
         found = asked.repository.find(**query).result()
         assert sql == b"[" + b",".join(map(encode_record, found)) + b"]"
+        total = len(asked.repository.find(**{**query, "limit": None, "offset": 0}).result())
+        for asked.shelf.by_sql in (False, True):
+            assert asked.repository.list_json(**query).result() == (sql, total)
 
     agree()
 
@@ -297,7 +302,7 @@ def test_a_model_that_writes_itself_is_written_by_itself(database: Database, dec
 
 
 def test_an_own_encoder_and_single_records(database: Database) -> None:
-    """`encode_json` overridden counts everywhere; `get_json` gives one record or None."""
+    """`encode_json` overridden counts everywhere; `get_json` gives one record or None, in blocking and async code."""
 
     class Short(Repository):
         def encode_json(self, record: Any) -> bytes:
@@ -310,11 +315,20 @@ def test_an_own_encoder_and_single_records(database: Database) -> None:
         assert asked.repository.get_json(3).result() is None
         assert asked.repository.get_json(2).result() == encode_record(Data(2, "b"))
 
+    async def at_once() -> list[Any]:
+        try:
+            return await asyncio.gather(*(asked.repository.get_json(key) for key in (1, 4, 2, 3)))
+        finally:
+            await database.leave_loop()
+
+    asked.shelf.fill([Data(1), Data(2, "b"), Data(3, at=dt.datetime(2024, 1, 2, tzinfo=EAST))])
+    given = [Data(1), None, Data(2, "b"), Data(3, at=dt.datetime(2024, 1, 2, tzinfo=EAST))]
+    for asked.shelf.by_sql in (False, True):
+        assert asyncio.run(at_once()) == [each and encode_record(each) for each in given]
+
 
 def served(declared: Any, answer: Callable[[], Any]) -> bytes:
     """What a FastAPI application sends for an endpoint of this return type."""
-    import asyncio
-
     app = fastapi.FastAPI()
     app.get("/", response_model=declared)(lambda: answer())
 

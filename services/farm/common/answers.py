@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -36,10 +35,8 @@ async def counted(
     repository: Any, *, limit: int, offset: int = 0, order_by: Any = (), **filters: Any
 ) -> tuple[int, bytes]:
     """(how many records pass the filters, the page of them as a JSON array)."""
-    total, body = await asyncio.gather(
-        repository.count(**filters), repository.find_json(order_by=order_by, limit=limit, offset=offset, **filters)
-    )
-    return total, body
+    found = await repository.list_json(order_by=order_by, limit=limit, offset=offset, **filters)
+    return found.total, found.items
 
 
 def enveloped(name: str, body: bytes, **more: Any) -> Response:

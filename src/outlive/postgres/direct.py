@@ -34,6 +34,7 @@ class Direct:
         if table.key_column is not None and table.key_field is not None:
             held[table.key_field] = table.key_column
         self._names = tuple(table.record_type.fields)
+        self._sayable = frozenset(self._names) | ({UNSET} if self._given is not None else set())
         self.usable = bool(self._names) and not table.whole and set(held) == set(self._names)
         self.usable = self.usable and (shape is not None or table.record_type.kind == "dict")
         if not self.usable:
@@ -48,11 +49,9 @@ class Direct:
         """The record of a row. Raises Unholdable for a class that this process does not have."""
         if not self.usable:
             return self._long(row)
-        unset: Any = None
-        if self._extra is not None and (extra := row[self._extra]) is not None:
-            if self._given is None or len(extra) > 1 or UNSET not in extra:
-                return self._long(row)
-            unset = parse(extra[UNSET])
+        extra = None if self._extra is None else row[self._extra]
+        if extra is not None and not extra.keys() <= self._sayable:
+            return self._long(row)
         for at in self._strict:
             if row[at] is None:
                 return self._long(row)
@@ -61,6 +60,11 @@ class Direct:
             value = values[name]
             if value is not None:
                 values[name] = decode(value)
+        if extra is None:
+            return self._make(values)
+        unset = parse(extra.pop(UNSET)) if UNSET in extra else ()
+        for name, text in extra.items():
+            values[name] = self._table.record_type.decode(name, parse(text))
         record = self._make(values)
         if unset and self._given is not None:
             self._given(record, {*self._names} - {*unset})

@@ -14,7 +14,7 @@ import enum
 import json
 import typing
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal, LiteralString
 
@@ -26,6 +26,7 @@ from outlive.query.language import Query
 from outlive.query.pieces import Piece, build, joined
 from outlive.records.places import strip
 
+ALSO_UTC = '+00:00",{"pydantic":0}]}'  # how a time ends whose zone is UTC as Pydantic has it
 UNSET = "$unset"  # which fields of a Pydantic model were given; says nothing of its JSON
 
 _MOMENT: LiteralString = (
@@ -117,6 +118,12 @@ def compile_json(at: Compiler, query: Query, form: JsonForm, *, total: bool = Fa
         build(", (SELECT count(*) FROM {} WHERE {})", at.relation, decided) if total else build(""),
         page,  # its order is the order in which it is aggregated
     )
+
+
+def texts_of(at: Compiler, keys: Sequence[Hashable], form: JsonForm) -> Piece:
+    """The statement that brings key and text of the records of these keys; NULL where the text is not certain."""
+    record = _rendered(at, form) or build("NULL::text")
+    return build("SELECT {}, {} FROM {} WHERE {}", at.key, record, at.relation, at.key_in(keys))
 
 
 def joined_order(parts: list[Piece]) -> Piece:
@@ -213,7 +220,10 @@ def _or_kept(field: str, cast: str, text: Piece) -> Piece:
     for number, piece in enumerate(_KEPT[cast].split("{0}")):
         parts += [place.text, sql.SQL(piece)] if number else [sql.SQL(piece)]
     made = Piece(sql.Composed(parts))
-    return build("CASE WHEN outlive_extra ? {} THEN {} ELSE {} END", _literal(field), made, text)
+    other = build("{} <> {}", build("right({}, {})", place, sql.Literal(len(ALSO_UTC))), sql.Literal(ALSO_UTC))
+    if cast != "timestamptz":
+        other = build("true")
+    return build("CASE WHEN outlive_extra ? {} AND {} THEN {} ELSE {} END", _literal(field), other, made, text)
 
 
 def _text(source: Any, column: Any, form: JsonForm) -> Piece | None:

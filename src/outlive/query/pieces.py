@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, LiteralString, NamedTuple
 
 from psycopg import sql
@@ -64,3 +64,19 @@ def numbered(text: bytes) -> bytes:
     """The text as the server takes it: $1, $2 for its placeholders, and % for %%."""
     number = itertools.count(1)
     return _MARK.sub(lambda found: b"$%d" % next(number) if found[1] == b"s" else b"%", text)
+
+
+def inlined(text: bytes, values: Iterable[Any], kept: list[Any], constant: Callable[[Any], bool]) -> bytes:
+    """The text with its constant values written into it; the others go to `kept`, in order."""
+    given = iter(values)
+
+    def fill(found: re.Match[bytes]) -> bytes:
+        if found[1] == b"%":
+            return found[0]
+        value = next(given)
+        if constant(value):
+            return sql.Literal(value).as_bytes(None).replace(b"%", b"%%")
+        kept.append(value)
+        return found[0]
+
+    return _MARK.sub(fill, text)

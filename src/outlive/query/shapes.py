@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from outlive.query.compile import Compiler
 from outlive.query.conditions import Slot, parameter
 from outlive.query.language import Filter, Query
-from outlive.query.pieces import Piece, composed, numbered
+from outlive.query.pieces import Piece, composed, inlined, numbered
 
 MOST = 256  # shapes that are kept
 LIMIT, OFFSET = 2**61 + 11, 2**60 + 7  # stand for a query's own while its statement is composed
@@ -90,11 +90,12 @@ def _composed(query: Query, make: Make) -> _Shape | None:
     piece = make(Query(tuple(filters), query.order, limit, OFFSET if query.offset else 0))
     if piece is None:
         return None
+    kept: list[Any] = []
+    statement = inlined(composed(piece.text), piece.values, kept, lambda value: type(value) is str)
     plan: list[tuple[bool, Any]] = []
-    for value in piece.values:
+    for value in kept:
         if isinstance(value, Slot):
             plan.append((False, next(at for at, slot in enumerate(slots) if slot is value)))
         else:
             plan.append((type(value) is not int or value not in (LIMIT, OFFSET, LIMIT + OFFSET), value))
-    statement = composed(piece.text)
     return _Shape(statement, numbered(statement), plan)

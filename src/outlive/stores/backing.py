@@ -80,6 +80,12 @@ class Backing:
             self._sample([key for key, _ in items[:SAMPLED]])
         return items
 
+    def image_size(self) -> int:
+        """How many live records there are."""
+        if isinstance(self.store, JsonFileStore):
+            self.store.refresh()
+        return self.store.image_size()
+
     def image_position(self, key: Key) -> Any:
         """Where a live record stands; None in `legacy`, where nothing is tracked."""
         return self.store.position(key)

@@ -10,10 +10,12 @@ from outlive.postgres.drive import Row, Step
 from outlive.stores.group_reads import GroupReads
 from outlive.stores.pending import AWAY, Pending
 
+AGAIN: Any = object()  # of a row of which nothing can be made: ask as `step` does
+
 
 class One(Pending[Any]):
-    """What `make` makes of a key's row; None without a row. Where a unit has changed something, or memory answers,
-    `step` does."""
+    """What `make` makes of a key's row; None without a row. Where it makes AGAIN of it, a unit has changed something,
+    or memory answers, `step` answers."""
 
     __slots__ = ("_key", "_make", "_reads")
 
@@ -36,7 +38,8 @@ class One(Pending[Any]):
             self._must_not_answer(away)
             return super().result()
         self._line.observe_query(time.perf_counter() - began)
-        return None if row is None else self._make(row)
+        made = None if row is None else self._make(row)
+        return super().result() if made is AGAIN else made
 
     def __await__(self) -> Generator[Any, None, Any]:
         if not self._line.untouched():
@@ -48,4 +51,5 @@ class One(Pending[Any]):
             self._must_not_answer(away)
             return (yield from super().__await__())
         self._line.observe_query(time.perf_counter() - began)
-        return None if row is None else self._make(row)
+        made = None if row is None else self._make(row)
+        return (yield from super().__await__()) if made is AGAIN else made

@@ -26,6 +26,7 @@ from outlive.postgres.tables import Stored, StoreTable
 from outlive.postgres.tenancy import ACROSS_ASK, tenant_text
 from outlive.query import evaluate, pages
 from outlive.query.compile import Compiler
+from outlive.query.compile_json import texts_of
 from outlive.query.compile_totals import add_rows, compile_total
 from outlive.query.language import Filter, OrderBy, Query, parse
 from outlive.query.pages import Cursor, Page
@@ -83,6 +84,10 @@ class Backing(Line, Protocol):
         """The JSON of live records; what has not changed since is not encoded again."""
         ...
 
+    def image_size(self) -> int:
+        """How many live records there are."""
+        ...
+
     def image_position(self, key: Key) -> Decimal | int | None:
         """Where a live record stands in insertion order; None where the image does not know."""
         ...
@@ -123,8 +128,9 @@ class Repository(JsonReads):
 
     def __init__(self, backing: Backing) -> None:
         self._backing = backing
-        self._statements: Statements | None = None
+        self._statements: list[Statements] = []  # one, shared with the repositories of all scopes
         self._reads = GroupReads(backing, self._compiler, lambda at: at.records_of([]))
+        self._json_reads = GroupReads(backing, self._compiler, self._texts_statement)
         record_type = backing.record_type
         self._peek = Reader(record_type.peek, record_type.fields, backing.place)
         self._scope: Scope | None = None
@@ -546,9 +552,13 @@ class Repository(JsonReads):
         table = self._backing.table
         if table is None:
             raise errors.NotOpen(store=self._backing.name, reason="its table is not known yet")
-        if self._statements is None or self._statements.table is not table:
-            self._statements = Statements(table)
-        return self._statements
+        if not self._statements or self._statements[0].table is not table:
+            self._statements[:] = [Statements(table)]
+        return self._statements[0]
+
+    def _texts_statement(self, at: Compiler) -> Piece:
+        form = self._form()
+        return at.records_of([]) if form is None else texts_of(at, [], form)
 
     def _compiler(self) -> Compiler:
         return self._known_statements.compiler
