@@ -37,4 +37,4 @@ class Statements:
 
 
 def _ask(found: Shaped, *, raw: bool = False) -> ReadAsk:
-    return ReadAsk(found.statement, found.values, found.text, found.steady, raw)
+    return ReadAsk(found.statement, found.values, text=found.text, steady=found.steady, raw=raw)
