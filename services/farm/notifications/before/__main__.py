@@ -1,0 +1,8 @@
+"""`python -m services.farm.notifications.before`: serve on PORT, else 8110."""
+
+from __future__ import annotations
+
+from services.farm.common.app import serve
+
+if __name__ == "__main__":
+    serve("services.farm.notifications.before.app:app", 8110)

@@ -1,0 +1,144 @@
+"""The tables in PostgreSQL."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Annotated
+
+from sqlalchemy import Boolean, ForeignKey, Index, MetaData, Time, UniqueConstraint, Uuid
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from outlive.postgres.tables import SystemColumns
+from services.farm.common.tables import NAMES, Moment, Object, Several, Whole, Words
+
+Id = Annotated[uuid.UUID, mapped_column(Uuid)]
+Clock = Annotated[dt.time, mapped_column(Time)]
+Yes = Annotated[bool, mapped_column(Boolean)]
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMES)
+
+
+class ProfileRow(SystemColumns, Base):
+    __tablename__ = "farmer_profiles"
+    __table_args__ = (Index("idx_farmer_governorate", "governorate"),)
+
+    farmer_id: Mapped[Words] = mapped_column(primary_key=True)
+    name: Mapped[Words]
+    name_ar: Mapped[Words]
+    governorate: Mapped[Words]
+    district: Mapped[Words | None]
+    phone: Mapped[Words | None]
+    email: Mapped[Words | None]
+    fcm_token: Mapped[Words | None]
+    language: Mapped[Words]
+    created_at: Mapped[Moment]
+    updated_at: Mapped[Moment]
+
+
+class CropRow(SystemColumns, Base):
+    __tablename__ = "farmer_crops"
+    __table_args__ = (
+        UniqueConstraint("farmer_id", "crop_type"),
+        Index("ix_farmer_crops_crop_governorate", "crop_type", "governorate"),
+    )
+
+    key: Mapped[Words] = mapped_column(primary_key=True)
+    farmer_id: Mapped[Words] = mapped_column(ForeignKey("farmer_profiles.farmer_id", ondelete="RESTRICT"))
+    crop_type: Mapped[Words]
+    governorate: Mapped[Words]
+
+
+class FieldRow(SystemColumns, Base):
+    __tablename__ = "farmer_fields"
+    __table_args__ = (UniqueConstraint("farmer_id", "field_id"),)
+
+    key: Mapped[Words] = mapped_column(primary_key=True)
+    farmer_id: Mapped[Words] = mapped_column(ForeignKey("farmer_profiles.farmer_id", ondelete="RESTRICT"))
+    field_id: Mapped[Words]
+
+
+class ChannelRow(SystemColumns, Base):
+    __tablename__ = "farmer_channels"
+    __table_args__ = (UniqueConstraint("farmer_id", "channel"),)
+
+    key: Mapped[Words] = mapped_column(primary_key=True)
+    farmer_id: Mapped[Words] = mapped_column(ForeignKey("farmer_profiles.farmer_id", ondelete="RESTRICT"))
+    channel: Mapped[Words]
+
+
+class NotificationRow(SystemColumns, Base):
+    __tablename__ = "notifications"
+    __table_args__ = (
+        Index("ix_notifications_user_created", "user_id", "created_at"),
+        Index("ix_notifications_user_read", "user_id", "is_read", "shown_until"),
+        Index("ix_notifications_created", "created_at"),
+        Index("ix_notifications_shown_until", "shown_until"),
+        Index("ix_notifications_type_status", "type", "status"),
+        Index("ix_notifications_type_expires", "type", "expires_at"),
+        Index("ix_notifications_governorates", "target_governorates", postgresql_using="gin"),
+        Index("ix_notifications_crops", "target_crops", postgresql_using="gin"),
+    )
+
+    id: Mapped[Id] = mapped_column(primary_key=True)
+    user_id: Mapped[Words]
+    type: Mapped[Words]
+    type_ar: Mapped[Words]
+    priority: Mapped[Words]
+    priority_ar: Mapped[Words]
+    title: Mapped[Words]
+    title_ar: Mapped[Words]
+    body: Mapped[Words]
+    body_ar: Mapped[Words]
+    channel: Mapped[Words]
+    data: Mapped[Object]
+    status: Mapped[Words]
+    is_read: Mapped[Yes]
+    read_at: Mapped[Moment | None]
+    sent_at: Mapped[Moment | None]
+    action_url: Mapped[Words | None]
+    target_governorates: Mapped[Several | None]
+    target_crops: Mapped[Several | None]
+    created_at: Mapped[Moment]
+    updated_at: Mapped[Moment]
+    expires_at: Mapped[Moment | None]
+    shown_until: Mapped[Moment]
+
+
+class PreferenceRow(SystemColumns, Base):
+    __tablename__ = "notification_preferences"
+    __table_args__ = (UniqueConstraint("user_id", "channel"),)
+
+    key: Mapped[Words] = mapped_column(primary_key=True)
+    user_id: Mapped[Words]
+    channel: Mapped[Words]
+    enabled: Mapped[Yes]
+    min_priority: Mapped[Words]
+    notification_types: Mapped[Object]
+    quiet_hours_start: Mapped[Clock | None]
+    quiet_hours_end: Mapped[Clock | None]
+    created_at: Mapped[Moment]
+    updated_at: Mapped[Moment]
+
+
+class MessageRow(SystemColumns, Base):
+    __tablename__ = "notification_outbox"
+    __table_args__ = (
+        Index("ix_notification_outbox_due", "state", "due_at"),
+        Index("ix_notification_outbox_user", "user_id", "state"),
+        UniqueConstraint("notification_id", "channel"),
+    )
+
+    key: Mapped[Words] = mapped_column(primary_key=True)
+    notification_id: Mapped[Id] = mapped_column(ForeignKey("notifications.id", ondelete="RESTRICT"))
+    user_id: Mapped[Words]
+    channel: Mapped[Words]
+    priority: Mapped[Words]
+    created_at: Mapped[Moment]
+    due_at: Mapped[Moment | None]
+    state: Mapped[Words]
+    attempts: Mapped[Whole]
+    error: Mapped[Words | None]
+    sent_at: Mapped[Moment | None]

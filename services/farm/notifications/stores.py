@@ -1,0 +1,91 @@
+"""The stores: this module is all that outlive asks of the service, beside `outlive.install`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any, Self, cast
+
+import outlive
+from services.farm.common.app import declare
+from services.farm.notifications import models
+from services.farm.notifications.records import (
+    FarmerChannel,
+    FarmerCrop,
+    FarmerField,
+    Message,
+    Notification,
+    Preference,
+    Profile,
+)
+
+service = declare("notifications", __file__)
+
+_INSIDE = ("user_id", "channel", "updated_at", "shown_until", "read_at", "sent_at")
+_TARGETS = ("target_governorates", "target_crops")
+LISTED = outlive.JsonView(hide=(*_INSIDE, *_TARGETS, "status"))
+BROADCAST = outlive.JsonView(hide=(*_INSIDE, "status", "is_read", "action_url"))
+CREATED = outlive.JsonView(hide=(*_INSIDE, *_TARGETS, "is_read", "action_url"))
+BRIEF = outlive.JsonView(hide=(*CREATED.hide, "status", "type_ar", "priority", "priority_ar", "data", "expires_at"))
+
+
+class NotificationRepository(outlive.Repository):
+    """Notifications as their farmer's list shows them, unless another view is asked for."""
+
+    json_view = LISTED
+
+    def seen(self, view: outlive.JsonView) -> Self:
+        """The same records with another view of them."""
+        other = copy.copy(self)
+        vars(other)["json_view"] = view
+        return other
+
+
+class PartRepository(outlive.Repository):
+    """What belongs to a farmer: crops, fields, channels."""
+
+    async def replace(self, farmer_id: str, parts: Iterable[Any]) -> None:
+        """Makes these the farmer's parts, and no others."""
+        wanted = {part.key: part for part in parts}
+        held = await self.keys(farmer_id=farmer_id)
+        await self.bulk_delete(key for key in held if key not in wanted)
+        await self.bulk_put(wanted.values())
+
+
+profiles = outlive.mapping(
+    "farmer_profiles", Profile, key="farmer_id", model=models.ProfileRow, service=service, indexes=["governorate"]
+)
+crops = outlive.mapping(
+    "farmer_crops", FarmerCrop, key="key", model=models.CropRow, repository=PartRepository, service=service,
+    indexes=["farmer_id", ("crop_type", "governorate")],
+)  # fmt: skip
+fields = outlive.mapping(
+    "farmer_fields", FarmerField, key="key", model=models.FieldRow, repository=PartRepository, service=service,
+    indexes=["farmer_id"],
+)  # fmt: skip
+channels = outlive.mapping(
+    "farmer_channels", FarmerChannel, key="key", model=models.ChannelRow, repository=PartRepository, service=service,
+    indexes=["farmer_id"],
+)  # fmt: skip
+notifications = outlive.mapping(
+    "notifications", Notification, key="id", model=models.NotificationRow, repository=NotificationRepository,
+    service=service, indexes=[("user_id", "created_at"), "shown_until", ("type", "expires_at")],
+)  # fmt: skip
+preferences = outlive.mapping(
+    "notification_preferences", Preference, key="key", model=models.PreferenceRow, service=service,
+    indexes=["user_id"],
+)  # fmt: skip
+outbox = outlive.mapping(
+    "notification_outbox", Message, key="key", model=models.MessageRow, service=service,
+    indexes=[("state", "due_at"), ("user_id", "state")],
+)  # fmt: skip
+
+
+def told(view: outlive.JsonView = LISTED) -> NotificationRepository:
+    """Notifications in this view."""
+    return cast(NotificationRepository, notifications.repository).seen(view)
+
+
+def parts() -> tuple[PartRepository, PartRepository, PartRepository]:
+    """Crops, fields and channels of farmers."""
+    return tuple(cast(PartRepository, each.repository) for each in (crops, fields, channels))  # type: ignore[return-value]
