@@ -1,6 +1,6 @@
 """Precision and recall of `outlive scan` on real packages, against labels made by hand.
 
-Run: tools/scan_accuracy.py [--corpus FOLDER] [--set tune|held-out|third|fourth] [--package NAME] [--show] [--page]
+Run: tools/scan_accuracy.py [--corpus FOLDER] [--set NAME] [--package NAME] [--show] [--page]
 
 The packages of tests/cases/scan-accuracy/labels.json are fetched by pip with their pinned versions and hashes, unpacked
 and scanned, each alone. A store found and labelled is right; found and not labelled is a false alarm, unless the labels
@@ -96,7 +96,7 @@ def write_page(scores: list[tuple[Package, Score]]) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--corpus", type=Path, default=Path(tempfile.gettempdir()) / "outlive-scan-corpus")
-    parser.add_argument("--set", choices=("tune", "held-out", "third", "fourth"))
+    parser.add_argument("--set", choices=("tune", "held-out", "third", "fourth", "fifth", "sixth", "seventh", "eighth"))
     parser.add_argument("--package")
     parser.add_argument("--show", action="store_true")
     parser.add_argument("--page", action="store_true")
