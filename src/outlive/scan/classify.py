@@ -8,12 +8,14 @@ from collections.abc import Iterable
 from outlive.scan.annotations import parts
 from outlive.scan.catalogue import Entry
 from outlive.scan.entries import OUTSIDE, serving
+from outlive.scan.evidence import Evidence
 from outlive.scan.hints import (
     CACHE_WORDS,
     EPHEMERAL_WORDS,
     EXAMPLE_PATHS,
     INNER,
     LEGACY_WORDS,
+    OWN_FILES,
     PLAIN,
     REGISTER_WORDS,
     SETTING_UP,
@@ -180,6 +182,12 @@ class _Case(Likeness):
             return Verdict("cache", [f"the file is named {name}"])
         if EXAMPLE_PATHS.search(slot.path):
             return Verdict("other", ["a tool's own file"])
+        own = set(words(f"{name} {slot.symbol}"))
+        outside = any(each.kind in OUTSIDE for at, _, _ in file_sites(slot) for each in self.world.entries(at))
+        if own & OWN_FILES and not outside:
+            return Verdict("other", [f"the program's own file: {min(own & OWN_FILES)}"])
+        if not name.strip():
+            return Verdict("other", ["a file that the caller names"])
         if slot.rule == "shelf-file":
             return Verdict("store", ["records in a shelf: one process at a time, no queries"])
         sites = file_sites(slot)
@@ -203,9 +211,14 @@ class _Case(Likeness):
         live = [entry for entry in doors if serving((entry,)) and not framework]
         if self.world.service.get(slot.path, "") not in self.world.applications:
             live = [entry for entry in live if entry.kind in OUTSIDE and entry.framework not in INNER]
+        against = Evidence(self, doors).against()
+        if live and against:
+            return Verdict("other", [against])
         if live:
             return Verdict("store", [*(f"written by {each.kind} {each.name}" for each in live[:3]), *self._why()])
         kept = self._kept_by_framework() if framework else self._kept_unseen(doors)
+        if kept and against:
+            return Verdict("other", [against])
         if kept:
             return Verdict("store", [kept, *self._why()])
         if doors:

@@ -268,6 +268,8 @@ class _Finder:
             return
         for ref in self.resolver.value(at, value):
             if ref.kind == "func":
+                if entry.framework == "discord" and self._of_click((ref.key[0], ref.key[1])):
+                    continue
                 name = entry.name if "line" not in entry.name else self.resolver.scope((ref.key[0], ref.key[1])).name
                 self._add((ref.key[0], ref.key[1]), Entry(entry.kind, entry.framework, name, entry.path, entry.line))
             elif ref.kind in {"class", "inst"} and entry.kind in {"http", "message", "websocket"}:
@@ -277,6 +279,12 @@ class _Finder:
                     entry.framework,
                     ("get", "post", "put", "patch", "delete", "on_", "handle_", "__call__", "dispatch"),
                 )
+
+
+    def _of_click(self, at: At) -> bool:
+        """Whether a function is a command of a command line, which `add_command` joins to a group."""
+        outer = (at[0], self.resolver.scope(at).parent)
+        return any(self._origin(outer, each.path).startswith(CLICK) for each in self.resolver.scope(at).decorators)
 
 
 def _framework(origin: str) -> str:

@@ -21,6 +21,11 @@ LINK_TYPES = re.compile(
     r"Subscription|WebSocketServerProtocol|WebSocketClientProtocol|WebSocketResponse|Executor|Job|SSHClient|Session|"
     r"MemoryObjectSendStream|Weak\w+|Server|CancelScope|Barrier|Subprocess|TelegramClient|Channel|socket|AsyncTask|Protocol)\b"
 )
+# names of live things that records of a domain bear too
+AMBIGUOUS = frozenset({"Task", "Job", "Event", "Session", "Channel", "Subscription"})
+LIVE_MODULES = word_set("""
+    asyncio threading multiprocessing concurrent socket trio anyio curio gevent eventlet discord nextcord disnake
+    aiohttp requests httpx sqlalchemy websockets zmq pika aio_pika grpc paramiko asyncssh redis celery kombu builtins""")
 LINK_CALLS = re.compile(
     r"(^|\.)(create_task|ensure_future|Lock|RLock|Semaphore|Event|Queue|Future|create_future|Thread|Timer|Popen|Process|"
     r"Condition|call_later|create_subprocess_\w+|open_connection|start_server|WebSocketResponse|accept|connect|ClientSession|"
@@ -60,4 +65,7 @@ INNER = frozenset({"middleware", "callback", "event", "signal", "asyncio", "prot
 OWN_DOORS = frozenset({"own", "wsgi", "asgi", "convention", "loop", "threading", "http.server", "socketserver"})
 COUNT_WORDS = frozenset({"counts", "count", "total", "totals"})
 TRAFFIC_WORDS = frozenset({"request", "requests", "error", "errors", "call", "calls"})
+OWN_FILES = word_set("""
+    config configs configuration conf cfg settings options preferences prefs credentials credential auth token tokens
+    cookies cookie version manifest package lock""")
 LEGACY_WORDS = frozenset({"legacy", "deprecated", "obsolete", "old"})

@@ -12,6 +12,7 @@ from outlive.scan.catalogue import Entry
 from outlive.scan.entries import TEST_FILES, serving
 from outlive.scan.hints import (
     ALWAYS_REGISTER,
+    AMBIGUOUS,
     CACHE_WORDS,
     CALLABLE_TYPES,
     COUNT_WORDS,
@@ -21,6 +22,7 @@ from outlive.scan.hints import (
     LINK_TYPES,
     LINK_WORDS,
     LIVE_FIELDS,
+    LIVE_MODULES,
     LIVE_OWNERS,
     METRIC_WORDS,
     PLAIN,
@@ -83,6 +85,7 @@ class Likeness:
         self.writes = [use for use in uses if use.write and not self._declares(use)]
         self.reads = [use for use in uses if not use.write]
         self.later = [use for use in self.writes if not self._imports(use)]
+        self.later = [use for use in self.later if use.how != "change record" or not self._link(use.at, use.value)]
         if not empty(slot):
             self.later = [use for use in self.later if use.direct or not use.depth]
         self.name_words = set(words(slot.name)) | (
@@ -166,8 +169,15 @@ class Likeness:
         """Whether a type names connections, tasks or locks; a class of this tree that only sounds so does not count."""
         found = (match[0] for match in LINK_TYPES.finditer(held))
         return any(
-            not any(ref.kind == "inst" for ref in self.world.resolver.annotated(self.slot.at, name)) for name in found
+            not any(ref.kind == "inst" for ref in self.world.resolver.annotated(self.slot.at, name))
+            and not (name in AMBIGUOUS and self._imported_elsewhere(name))
+            for name in found
         )
+
+    def _imported_elsewhere(self, name: str) -> bool:
+        """Whether a type that could be a task or a domain record comes from no library of tasks and sockets."""
+        roots = [ref.key[0].split(".")[0] for ref in self.world.resolver.resolve((self.slot.path, ""), name)]
+        return bool(roots) and not LIVE_MODULES.intersection(roots)
 
     def _plain_records(self) -> bool:
         """Whether it holds objects of classes in this tree that are neither threads nor connections."""
@@ -237,7 +247,7 @@ class Likeness:
     def _callables(self) -> Verdict | None:
         held = self._held()
         stated = self.slot.annotation
-        if (held and CALLABLE_TYPES.search(held)) or (stated and re.search(r"\bCallable\b|\b[Tt]ype\[", stated)):
+        if (held and CALLABLE_TYPES.search(held) and not self._kept_commands(held)) or (stated and re.search(r"\bCallable\b|\b[Tt]ype\[", stated)):
             return Verdict("registry", [f"holds {held or stated}: functions or classes, registered again at start"])
         inserted = self._inserted()
         found = [value for at, value in inserted if self._callable(at, value)]
@@ -255,6 +265,11 @@ class Likeness:
                 [f"named a registry ({', '.join(sorted(self.own_words & REGISTER_WORDS))}), not written while serving"],
             )
         return None
+
+    def _kept_commands(self, held: str) -> bool:
+        """Whether `Command` is a record here: a storage makes its objects itself, and nobody calls them."""
+        inner = [f"{record[1]}.__call__" in self.world.files[record[0]].scopes for record in self.slot.records]
+        return held == "Command" and bool(set(words(self.slot.key[1])) & STORAGE_WORDS) and inner == [False]
 
     def _by_decorator(self, use: Use) -> bool:
         """Whether an inner function puts in what it makes of the function that it is given."""

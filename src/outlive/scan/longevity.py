@@ -38,6 +38,7 @@ BRIEF = re.compile(
     r"(Protocol|Connection|Request|Response|Stream|Reader|Writer|Parser|Builder|Context|Cycle|Iterator|Visitor|Compiler|"
     r"Formatter|Encoder|Decoder|Serializer|Form|Event|Exception|Error|Transformer|Generator|Lexer|Tokenizer|Result|Query)$"
 )
+_IN_MEMORY = frozenset({"memory", "inmemory", "in_memory", "mem"})
 _WORKS = ("Singleton", "ThreadSafeSingleton", "Object", "Resource")
 
 
@@ -210,6 +211,8 @@ class Longevity:
     def named(self, owner: At) -> bool:
         """Whether a class is named as one that keeps what it is given."""
         found = words(self.resolver.scope(owner).name)
+        if owner[0].rpartition("/")[2].removesuffix(".py") in _IN_MEMORY and "cache" not in found:
+            return True
         if set(found) & STORAGE_WORDS or (len(found) > 1 and found[-1] == "queue" and not self._generic(owner)):
             return True
         return bool(set(found) & HOLDER_WORDS) and not self._collection(owner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 
 from outlive.scan.summary import Import, Summary
@@ -37,6 +38,8 @@ class Modules:
 
     def _search(self, folder: str, dotted: str) -> str | None:
         here = folder
+        if dotted.partition(".")[0] in sys.stdlib_module_names and f"{folder}/__init__.py" in self.files:
+            return None  # inside a package `import csv` means the standard library's, whatever stands beside it
         while True:
             base = f"{here}/" if here else ""
             for root in ROOTS:

@@ -526,6 +526,8 @@ class Resolver:
             return self.resolve(at, value[1])
         if kind == "c":
             return self.resolve(at, f"{value[1]}()")
+        if kind == "d" and value[2:] == ("deepcopy",):
+            return ()  # nothing of the original can be reached through it
         if kind == "d":
             found = [
                 Ref("copy", r.key, r.depth) for r in self.resolve(at, value[1]) if r.kind in {"slot", "copy", "items"}

@@ -101,7 +101,7 @@ class Sources:
         if kind == "u":
             return next((found for one in value[1] if (found := self.container_of(at, one, depth))), "")
         if kind == "d":
-            if len(value) > 2:
+            if len(value) > 2 and value[2] != "deepcopy":
                 return ""
             return self._copied(at, value[1]) if depth < 4 else ""
         if kind == "c" and depth < 4:

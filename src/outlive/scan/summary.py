@@ -5,7 +5,8 @@ A value (`Val`) is a tuple whose first item says what it is:
     ("p", path)                       a name with its attributes and subscripts: `self.rows[].title`
     ("c", path, args, kwargs)         a call of that path
     ("k", kind, size, facts, fields)  a new container; facts such as `maxlen`, fields of a dict literal
-    ("d", path)                       a new container made from that path's elements
+    ("d", path)                       a new container made from that path's elements; a third item says how: a slice's
+                                      text, or `deepcopy` where the elements are new too
     ("e", path, part)                 one element of that path; part 0 or 1 of a pair, -1 for the whole
     ("l", type name, text)            a literal
     ("f",)                            a function without a name

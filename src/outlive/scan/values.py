@@ -319,7 +319,8 @@ class Values:
         if path in COPIERS or (name == "deepcopy"):
             source = args[-1] if path == "filter" and args else args[0] if args else OTHER
             inner = path_of(source) or (source[1] if source[0] == "d" else "")
-            return ("d", inner) if inner else OTHER if source[0] != "k" else source
+            deep = ("deepcopy",) if name == "deepcopy" else ()
+            return ("d", inner, *deep) if inner else OTHER if source[0] != "k" else source
         return ("c", path, args, kwargs)
 
     def _setattr(self, args: tuple[Val, ...], line: int) -> None:

@@ -24,7 +24,9 @@ def find(sources: Sources) -> Iterator[Slot]:
                 for call in scope.calls
             )
             rebound = any(bind.target == param.name for bind in scope.binds)
-            if changed and not rebound and not param.name.startswith("*"):
+            # an inner function, and its defaults with it, is made again by each call of the outer one
+            inner = bool(scope.parent) and sources.files[at[0]].scopes[scope.parent].kind == "function"
+            if changed and not rebound and not inner and not param.name.startswith("*"):
                 symbol = f"{scope.qual}.{param.name}"
                 key = (at[0], at[1], param.name)
                 slot = Slot(
