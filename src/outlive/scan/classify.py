@@ -182,8 +182,9 @@ class _Case(Likeness):
             return Verdict("cache", [f"the file is named {name}"])
         if EXAMPLE_PATHS.search(slot.path):
             return Verdict("other", ["a tool's own file"])
-        own = set(words(f"{name} {slot.symbol}"))
-        outside = any(each.kind in OUTSIDE for at, _, _ in file_sites(slot) for each in self.world.entries(at))
+        own = set(words(f"{name} {slot.symbol} {slot.path.rpartition('/')[2]}"))
+        writers = [entry for at, _, writes in file_sites(slot) if writes for entry in self.world.entries(at)]
+        outside = any(each.kind in OUTSIDE for each in writers)
         if own & OWN_FILES and not outside:
             return Verdict("other", [f"the program's own file: {min(own & OWN_FILES)}"])
         if not name.strip():
@@ -285,7 +286,7 @@ class _Case(Likeness):
     def _kept_for_callers(self) -> bool:
         """Whether a class that is named as a keeper, or saved to a file, takes in what its callers hand to it."""
         slot = self.slot
-        if slot.kind != "instance" or slot.container in PLAIN or self.name_words & REGISTER_WORDS:
+        if slot.kind not in {"instance", "class"} or slot.container in PLAIN or self.name_words & REGISTER_WORDS:
             return False
         taken = [use for use in self.later if use.how in INSERTS and use.depth <= 1 and self._handed_in(use)]
         return bool(taken) and (getattr(self, "why_long", "") == NAMED or slot.key in self.world.saved)
@@ -341,7 +342,10 @@ class _Case(Likeness):
         if kind in {"int", "float", "Decimal"}:
             added = [use for use in self.later if use.how == "augment" or self._from_itself(use.value)]
             return bool(added) or self._as_id()
-        return any(entry.kind in {"http", "bot", "message", "websocket"} for entry in _doors(self.world, self.later))
+        doors = _doors(self.world, self.later)
+        if kind == "count":
+            return True
+        return any(each.kind in OUTSIDE for each in doors) and Evidence(self, doors).given()
 
     def _from_itself(self, value: Val) -> bool:
         return value[0] == "b" and any(

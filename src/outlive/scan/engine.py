@@ -24,6 +24,7 @@ from outlive.scan.discover import source
 from outlive.scan.duplicates import merged
 from outlive.scan.extract import summarise
 from outlive.scan.frameworks import frameworks
+from outlive.scan.libraries import libraries
 from outlive.scan.likeness import Verdict, World
 from outlive.scan.longevity import Longevity
 from outlive.scan.mirrors import mirrors
@@ -165,6 +166,7 @@ def understand(files: dict[str, Summary], folders: dict[str, str], root: str = "
     world.saved = {key: slots[file].symbol for file, images in world.mirrored.items() for key in images}
     world.applications = {folders.get(path, "") for path, file in files.items() if doors.applies(file)}
     world.frameworks = frameworks(files, folders, entries)
+    world.libraries = libraries(files, entries, started)
     world.runs = {
         path
         for path, file in files.items()

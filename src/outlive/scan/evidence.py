@@ -12,7 +12,7 @@ from outlive.scan.catalogue import Entry
 from outlive.scan.entries import OUTSIDE
 from outlive.scan.hints import INNER, SETTINGS
 from outlive.scan.likeness import Likeness, declares_fields, empty
-from outlive.scan.longevity import STORAGE_WORDS
+from outlive.scan.longevity import SERVER_WORDS, STORAGE_WORDS
 from outlive.scan.signals import WORDS
 from outlive.scan.slots import Slot
 from outlive.scan.summary import Val
@@ -62,6 +62,8 @@ KEEPERS = word_set("""
     mailbox inbox journal registry bus platform portal market exchange board tracklist library""")
 
 
+_ANY_QUEUE = word_set("""
+    limited size sized bounded priority ordered multi fifo lifo async sync thread safe simple base abstract data""")
 ENOUGH = 3
 
 
@@ -96,8 +98,8 @@ class Evidence:
         score = self._content()
         if self.storage():
             score[f"{self.slot.key[1]} is named as a storage"] = 4
-        elif {singular(each) for each in self.owner} & KEEPERS:
-            score["its owner is named as a keeper"] = 2
+        elif self._keeper():
+            score["its owner is named as a keeper"] = 3 if set(self.owner) & SERVER_WORDS else 2
         if self.outside:
             score["written from outside"] = 2
         elif self.doors:
@@ -109,7 +111,10 @@ class Evidence:
             score[f"part of a {tail}, whose content is made again"] = -1 if any(map(self._at_door, self.puts)) else -3
         if self.own & PARTS:
             score[f"named after a part of a machine: {min(self.own & PARTS)}"] = -2 if self.storage() else -3
-        if not self.application and not self.storage() and not {singular(each) for each in self.owner} & KEEPERS:
+        if self.slot.path in self.world.libraries and not self.storage():
+            server = set(self.owner) & SERVER_WORDS
+            score["part of a library: programs of others decide how long it lives"] = -1 if server else -4
+        elif not self.application and not self.storage() and not self._keeper():
             score["part of a library: its users' programs decide how long it lives"] = -1
         return score
 
@@ -145,6 +150,10 @@ class Evidence:
         elif not self.records() and self.slot.kind in {"class", "instance"} and not self._nested():
             score["what is put in comes from the program itself"] = -2
         return score
+
+    def _keeper(self) -> bool:
+        named = {singular(each) for each in self.owner} & KEEPERS
+        return bool(named) and not (named == {"queue"} and set(self.owner) - {"queue"} <= _ANY_QUEUE)
 
     def storage(self) -> bool:
         """Whether its class, or one that it comes from, is named as a storage."""

@@ -211,6 +211,9 @@ def _path_name(sources: Sources, at: At, path: str, depth: int) -> Named | None:
     if root in {"self", "cls"} and rest:
         return _attribute(sources, at, rest.split(".")[0].split("(")[0], depth)
     local = next((each for each in scope.binds if each.target == root), None)
+    kept = next((each.target for each in scope.binds if each.value == ("p", root)), "")
+    if local is not None and kept.startswith("self.") and not rest:
+        return _attribute(sources, at, kept.removeprefix("self."), depth)
     if local is not None and at[1]:
         return name_of(sources, at, local.value, depth + 1)
     if any(each.name == root for each in scope.params):

@@ -67,5 +67,5 @@ COUNT_WORDS = frozenset({"counts", "count", "total", "totals"})
 TRAFFIC_WORDS = frozenset({"request", "requests", "error", "errors", "call", "calls"})
 OWN_FILES = word_set("""
     config configs configuration conf cfg settings options preferences prefs credentials credential auth token tokens
-    cookies cookie version manifest package lock""")
+    cookies cookie version manifest package translation translations locale""")
 LEGACY_WORDS = frozenset({"legacy", "deprecated", "obsolete", "old"})

@@ -67,6 +67,7 @@ class World:
     top: str = ""
     applications: set[str] = field(default_factory=set)
     frameworks: set[str] = field(default_factory=set)
+    libraries: set[str] = field(default_factory=set)
 
     def entries(self, at: At) -> tuple[Entry, ...]:
         """The doors that lead to a scope."""
@@ -176,8 +177,9 @@ class Likeness:
 
     def _imported_elsewhere(self, name: str) -> bool:
         """Whether a type that could be a task or a domain record comes from no library of tasks and sockets."""
-        roots = [ref.key[0].split(".")[0] for ref in self.world.resolver.resolve((self.slot.path, ""), name)]
-        return bool(roots) and not LIVE_MODULES.intersection(roots)
+        scope = self.world.files[self.slot.path].scopes[""]
+        found = [each for each in scope.imports if each.local == name]
+        return any(each.level or each.module.split(".")[0] not in LIVE_MODULES for each in found)
 
     def _plain_records(self) -> bool:
         """Whether it holds objects of classes in this tree that are neither threads nor connections."""
