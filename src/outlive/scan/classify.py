@@ -18,6 +18,7 @@ from outlive.scan.hints import (
     OWN_FILES,
     PLAIN,
     REGISTER_WORDS,
+    SECRETS,
     SETTING_UP,
     SETTINGS,
     TEST_CLASS,
@@ -185,8 +186,8 @@ class _Case(Likeness):
         own = set(words(f"{name} {slot.symbol} {slot.path.rpartition('/')[2]}"))
         writers = [entry for at, _, writes in file_sites(slot) if writes for entry in self.world.entries(at)]
         outside = any(each.kind in OUTSIDE for each in writers)
-        if own & OWN_FILES and not outside:
-            return Verdict("other", [f"the program's own file: {min(own & OWN_FILES)}"])
+        if own & SECRETS or (own & OWN_FILES and not outside):
+            return Verdict("other", [f"the program's own file: {min(own & (OWN_FILES | SECRETS))}"])
         if not name.strip():
             return Verdict("other", ["a file that the caller names"])
         if slot.rule == "shelf-file":
@@ -207,6 +208,8 @@ class _Case(Likeness):
         passing = self._passing()
         if passing:
             return Verdict("other", [passing])
+        if self._registered_first():
+            return Verdict("registry", ["filled by functions that register, which nothing calls while serving"])
         doors = _doors(self.world, self.later)
         framework = self.world.service.get(slot.path, "") in self.world.frameworks
         live = [entry for entry in doors if serving((entry,)) and not framework]
@@ -243,7 +246,8 @@ class _Case(Likeness):
             return "filled only by what puts the program together"
         if slot.container == "list" and words(slot.name)[-1:] in {("path",), ("paths",), ("dirs",)}:
             return "a search path"
-        return "limits and cooldowns, which may begin again" if self.own_words & EPHEMERAL_WORDS else ""
+        owner = set(words(slot.key[1])) if slot.kind in {"class", "instance"} else set()
+        return "limits and cooldowns, which may begin again" if (self.own_words | owner) & EPHEMERAL_WORDS else ""
 
     def _kept_by_framework(self) -> str:
         """Why a container of a framework is a store: its class is named as a storage and keeps what it is given."""
@@ -334,6 +338,17 @@ class _Case(Likeness):
         if self.slot.container in PLAIN or not fills or any(use not in [*filling, *emptied] for use in self.later):
             return False
         return all(set(words(use.at[1].rsplit(".", 1)[-1])[:1]) & SETTING_UP for use in fills)
+
+    def _registered_first(self) -> bool:
+        """Whether all that is in it was registered, by functions that no door leads to."""
+        puts = [use for use in self.later if use.how in INSERTS and use.depth == 0]
+        return (
+            empty(self.slot)
+            and bool(puts)
+            and not (self.slot.kind == "instance" and set(words(self.slot.key[1])) & STORAGE_WORDS)
+            and all(words(use.at[1].rsplit(".", 1)[-1])[:1] == ("register",) for use in puts)
+            and not any(serving(self.world.entries(use.at)) for use in puts)
+        )
 
     def _plain_matters(self) -> bool:
         kind = self.slot.container

@@ -34,7 +34,7 @@ from outlive.scan.door_tables import (
 )
 from outlive.scan.graph import Graph
 from outlive.scan.resolve import At, Resolver
-from outlive.scan.summary import Call, Decorator, Scope, Summary, Val
+from outlive.scan.summary import Call, Decorator, Import, Scope, Summary, Val
 
 MOST_ENTRIES = 8
 OUTSIDE = frozenset({"http", "bot", "message", "websocket"})
@@ -112,6 +112,9 @@ class _Finder:
         ):
             return None
         kind = self._kind(base, name, origin, decorator)
+        unknown = kind == "bot" and name in {"command", "group"} and not origin.startswith(DISCORD)
+        if unknown and self._clicks(outer, base):
+            kind = "cli"
         if not kind:
             return None
         title = _title(kind, base, name, scope, decorator)
@@ -235,6 +238,8 @@ class _Finder:
             kind, framework = (kind, framework) if kind in {"http", "websocket"} else ("http", "http")
         if not kind:
             return
+        if name == "Rule" and not any(each.module.startswith("werkzeug") for each in self._imports(at, name)):
+            return
         if name in CONSTRUCTORS and any(ref.kind == "class" for ref in self.resolver.resolve(at, call.path)):
             return  # a class of this tree that only bears a framework's name
         if any(ref.kind == "func" for ref in self.resolver.resolve(at, call.path)):
@@ -280,6 +285,16 @@ class _Finder:
                     ("get", "post", "put", "patch", "delete", "on_", "handle_", "__call__", "dispatch"),
                 )
 
+    def _imports(self, at: At, name: str) -> list[Import]:
+        return [each for each in self.files[at[0]].scopes[""].imports if each.local == name]
+
+    def _clicks(self, at: At, base: str) -> bool:
+        """Whether `base.command` belongs to a command line: `base` is a group, or the file knows only click."""
+        refs = [ref for ref in self.resolver.resolve(at, base) if ref.kind == "func"]
+        if any(self._of_click((ref.key[0], ref.key[1])) for ref in refs):
+            return True
+        roots = {each.module.split(".")[0] for each in self.files[at[0]].scopes[""].imports}
+        return bool(roots & {"click", "typer", "rich_click", "asyncclick"}) and not roots & set(DISCORD)
 
     def _of_click(self, at: At) -> bool:
         """Whether a function is a command of a command line, which `add_command` joins to a group."""

@@ -35,11 +35,11 @@ PARTS = word_set("""
     client worker node connection conn socket server poller error exception warning failure frame dump stack scope
     buffer param parameter arg argument kwarg option setting config configuration default field column method attr
     attribute type class module object ref reference parent child edge index path dir directory header pattern filter
-    tick signal flag step stage symbol variable var import instance component widget element layer schema hook
+    tick signal step kernel port stage symbol variable var import instance component widget element layer schema hook
     cmd process thread pid fd descriptor readable writable future lock coroutine callback handler listener
     observer plugin extension loader parser session param prefix suffix arch target dependency dep file line
     timing timer interval metric stat statistic profiler profile trace output input known seen visited processed
-    pending_ack inflight ack retry attempt backoff capability feature registered available loaded enabled disabled
+    pending_ack inflight ack retry attempt backoff capability registered available loaded enabled disabled
     info metadata meta context env environment map mapping table lookup alias""")
 IDS = word_set("""
     id ids uid uuid guid token email username userid sid nick nickname phone slug code isbn sku login account user
@@ -53,9 +53,13 @@ _DOMAIN = frozenset[str]().union(
     favourite wishlist shopping grocery habit goal workout meal pet animal car vehicle driver ride trip flight hotel
     contact address lead deal ticket incident secret credential whitelist blacklist blocklist allowlist revoked
     subscription reservation service_registration inbox mailbox mail email sms notification nickname afk birthday
-    level xp inventory prescription loot quest clan party trade giveaway suggestion report todo memo memory data db database store
-    storage repository repo records url link short shortened otp code survey response_record poll form_entry
+    level xp inventory prescription loot quest clan party trade giveaway suggestion report todo memo memory data db
+    database store storage repository repo records url link short shortened otp code survey response_record poll form_entry
     resource device sensor reading telemetry job result board retained""")
+RUNNING = word_set("""
+    client handler controller runner worker server engine adapter driver provider manager loader connection tracer
+    backend plugin component bot transport kernel proxy thread process executor dispatcher scheduler parser writer
+    reader stream socket""")
 KEEPERS = word_set("""
     server broker daemon manager service game bot cog app application api room lobby shop bank cart scheduler queue hub
     coordinator monitor controller ledger inventory catalog catalogue directory tracker history simulator emulator
@@ -89,8 +93,8 @@ class Evidence:
         total = sum(score.values())
         if total >= ENOUGH:
             return ""
-        low = min(score, key=lambda each: score[each])
-        return low if score[low] < 0 else "nothing shows that it holds records of users"
+        low = min(score, key=lambda each: score[each], default="")
+        return low if score.get(low, 0) < 0 else "nothing shows that it holds records of users"
 
     def attribute(self) -> dict[str, int]:
         """Points for and against an attribute of an object that lives long."""
@@ -110,8 +114,12 @@ class Evidence:
         if tail in MACHINES:
             score[f"part of a {tail}, whose content is made again"] = -1 if any(map(self._at_door, self.puts)) else -3
         if self.own & PARTS:
-            score[f"named after a part of a machine: {min(self.own & PARTS)}"] = -2 if self.storage() else -3
-        if self.slot.path in self.world.libraries and not self.storage():
+            shown = self.keyed() or self.records() or self.domain()
+            score[f"named after a part of a machine: {min(self.own & PARTS)}"] = (
+                -2 if self.storage() else -2 - len(self.own & PARTS) if shown else -5
+            )
+        saved = bool(self.world.saved.get(self.slot.key))
+        if self.slot.path in self.world.libraries and not self.storage() and not saved:
             server = set(self.owner) & SERVER_WORDS
             score["part of a library: programs of others decide how long it lives"] = -1 if server else -4
         elif not self.application and not self.storage() and not self._keeper():
@@ -124,13 +132,16 @@ class Evidence:
         score["it lives as long as the process"] = 2
         if self.doors:
             score["written while serving"] = 2 if self.outside else 1
+        if self.slot.path in self.world.libraries:
+            score["part of a library: programs of others decide what it holds"] = -3
         settings = self.own & {singular(each) for each in SETTINGS} and not self.own & STORAGE_WORDS
         if settings and not self.keyed():
             score["settings of the program"] = -4
         if not empty(self.slot) and self.slot.name.isupper() and not self.case._as_id() and not self.keyed():
             score["a template that is filled in"] = -3
         if self.own & PARTS:
-            score[f"named after a part of a machine: {min(self.own & PARTS)}"] = -2
+            parts = self.own & PARTS
+            score[f"named after a part of a machine: {min(parts)}"] = -1 - len(parts)
         return score
 
     def _content(self) -> dict[str, int]:
@@ -145,6 +156,9 @@ class Evidence:
             score["its owner is named after what people enter"] = 1
         if self.world.saved.get(self.slot.key):
             score[f"saved to {self.world.saved[self.slot.key]}"] = 3
+        running = self._running()
+        if running and not (self.owner and self.storage()):
+            score[f"holds a {running}, which is made again"] = -3
         if self.given():
             score["what is put in comes from outside"] = 1
         elif not self.records() and self.slot.kind in {"class", "instance"} and not self._nested():
@@ -173,6 +187,12 @@ class Evidence:
         told = [each for each in (use.key, use.value) if each[0] not in {"l", "o", "n"} and each[:1] != ("k",)]
         return door is not None and (door.kind in OUTSIDE or door.framework == "loop") and bool(told)
 
+    def _running(self) -> str:
+        """What kind of working part it holds, by the last word of the class; empty for records."""
+        named = [element_of(self.slot.annotation), *(at[1] for at in self.slot.records)]
+        tails = [singular(each) for name in named for each in words(name.rsplit(".", 1)[-1])[-1:]]
+        return next((each for each in tails if each in RUNNING), "")
+
     def _nested(self) -> bool:
         """Whether new containers are put in, one for each of something."""
         return any(use.value[0] == "k" and not use.value[2] for use in self.puts)
@@ -184,8 +204,10 @@ class Evidence:
                 return True
         for at in self.slot.records:
             scope = self.world.resolver.scope(at)
-            if declares_fields(self.world, at) or any("dataclass" in each.path or each.path.rsplit(".", 1)[-1] in
-                                                      {"define", "s", "attrs", "mutable"} for each in scope.decorators):
+            if declares_fields(self.world, at) or any(
+                "dataclass" in each.path or each.path.rsplit(".", 1)[-1] in {"define", "s", "attrs", "mutable"}
+                for each in scope.decorators
+            ):
                 return True
         return False
 
@@ -217,10 +239,11 @@ def _id_like(value: object) -> bool:
         return False
     if value[0] in {"p", "e", "d"} and isinstance(value[1], str):
         return bool({singular(each) for each in words(value[1].rsplit(".", 1)[-1])} & IDS)
-    if value[0] == "c" and isinstance(value[1], str) and words(value[1])[-1:] and (
-        {"uuid", "uuid4", "token", "id"} & set(words(value[1]))
+    if (
+        value[0] == "c"
+        and isinstance(value[1], str)
+        and words(value[1])[-1:]
+        and ({"uuid", "uuid4", "token", "id"} & set(words(value[1])))
     ):
         return True
     return any(_id_like(each) for each in value[1:] if isinstance(each, tuple))
-
-

@@ -25,7 +25,8 @@ LINK_TYPES = re.compile(
 AMBIGUOUS = frozenset({"Task", "Job", "Event", "Session", "Channel", "Subscription"})
 LIVE_MODULES = word_set("""
     asyncio threading multiprocessing concurrent socket trio anyio curio gevent eventlet discord nextcord disnake
-    aiohttp requests httpx sqlalchemy websockets zmq pika aio_pika grpc paramiko asyncssh redis celery kombu builtins""")
+    aiohttp requests httpx sqlalchemy websockets zmq pika aio_pika grpc paramiko asyncssh redis celery kombu
+    builtins""")
 LINK_CALLS = re.compile(
     r"(^|\.)(create_task|ensure_future|Lock|RLock|Semaphore|Event|Queue|Future|create_future|Thread|Timer|Popen|Process|"
     r"Condition|call_later|create_subprocess_\w+|open_connection|start_server|WebSocketResponse|accept|connect|ClientSession|"
@@ -68,4 +69,5 @@ TRAFFIC_WORDS = frozenset({"request", "requests", "error", "errors", "call", "ca
 OWN_FILES = word_set("""
     config configs configuration conf cfg settings options preferences prefs credentials credential auth token tokens
     cookies cookie version manifest package translation translations locale""")
+SECRETS = frozenset({"auth", "credential", "credentials", "cookie", "cookies"})
 LEGACY_WORDS = frozenset({"legacy", "deprecated", "obsolete", "old"})

@@ -16,8 +16,12 @@ from outlive.scan.hints import EXAMPLE_PATHS, INNER, OWN_DOORS
 from outlive.scan.resolve import At
 from outlive.scan.summary import Summary
 
+# a module's function of that name is what servers look for
+_GATEWAYS = frozenset({"wsgi", "asgi"})
+_APPLICATION = frozenset({"application", "app"})
 MANY_FILES = 15
 FEW_DOORS = 3
+MANY_DOORS = 10
 
 
 def libraries(files: Mapping[str, Summary], entries: Mapping[At, Entry], started: set[At]) -> set[str]:
@@ -31,20 +35,23 @@ def libraries(files: Mapping[str, Summary], entries: Mapping[At, Entry], started
     for at, entry in entries.items():
         if entry.kind in OUTSIDE and entry.framework not in INNER | OWN_DOORS and not EXAMPLE_PATHS.search(at[0]):
             doors[at[0]] += 1
+    offered = {at[0] for at, entry in entries.items() if entry.framework in _GATEWAYS and at[1] in _APPLICATION}
     found: set[str] = set()
     for top, paths in packages.items():
-        if not _is_published(files[f"{top}/__init__.py"], paths):
+        if not _is_published(files["__init__.py" if top == "." else f"{top}/__init__.py"], paths):
             continue
         met = sum(doors[each] for each in paths)
-        begins = any(_begins(files[each], started) for each in paths)
+        begins = any(_begins(files[each], started) for each in paths) or any(each in offered for each in paths)
         mains = any(files[each].main_line for each in paths)
-        if not (begins or (mains and met >= FEW_DOORS)):
+        if not (begins or (mains and met >= FEW_DOORS) or met >= MANY_DOORS):
             found.update(paths)
     return found
 
 
 def _package(files: Mapping[str, Summary], path: str) -> str:
     """The outermost folder above a file that is a package, empty where none is."""
+    if "__init__.py" in files:
+        return "."
     parts = path.split("/")[:-1]
     for count in range(1, len(parts) + 1):
         folder = "/".join(parts[:count])

@@ -249,7 +249,8 @@ class Likeness:
     def _callables(self) -> Verdict | None:
         held = self._held()
         stated = self.slot.annotation
-        if (held and CALLABLE_TYPES.search(held) and not self._kept_commands(held)) or (stated and re.search(r"\bCallable\b|\b[Tt]ype\[", stated)):
+        code = bool(held and CALLABLE_TYPES.search(held)) and not self._kept_commands(held)
+        if code or (stated and re.search(r"\bCallable\b|\b[Tt]ype\[", stated)):
             return Verdict("registry", [f"holds {held or stated}: functions or classes, registered again at start"])
         inserted = self._inserted()
         found = [value for at, value in inserted if self._callable(at, value)]
