@@ -139,6 +139,23 @@ def test_writes(either: Shelf) -> None:
     assert either.settled == 7
 
 
+def test_an_update_is_decided_on_the_record_that_is_written(either: Shelf) -> None:
+    """The function gets a copy and gives the fields to set; what it raises leaves the record as it was."""
+    repository = Repository(either)
+
+    def more(task: Task) -> dict[str, Any]:
+        task.tags.append("new")
+        return {"tags": task.tags}
+
+    assert repository.update(1, more).result() == repository.update(1, lambda _: {}).result() == Task(1, "a", ["new"])
+    assert repository.update(9, more).result() is None
+    with pytest.raises(ZeroDivisionError):
+        repository.update(1, lambda task: {"title": str(1 / 0)}).result()
+    with pytest.raises(BadQuery, match="titel"):
+        repository.update(1, lambda task: {"titel": "b"}).result()
+    assert repository.get(1).result() == Task(1, "a", ["new"])
+
+
 def test_async_writes(either: Shelf) -> None:
     """`await` on a write writes and waits until it is settled."""
     repository = Repository(either)

@@ -277,6 +277,23 @@ class Repository(JsonReads):
             self._known(field)
         return self._writing([key], lambda found: self._patch(key, found[key], fields) if found else None)
 
+    def update(self, key: Key, how: Callable[[Any], Mapping[str, Any]], /) -> Pending[Any]:
+        """As `patch`, with the fields that `how` gives for a copy of the record; what it raises leaves all as it was.
+
+        What `how` has seen of the fields that it gives still holds when the write lands: a unit that changes one of
+        them in the meantime makes this one a Conflict.
+        """
+
+        def apply(found: dict[Key, Standing]) -> Any:
+            if not found:
+                return None
+            fields = how(self._detached(found[key].record))
+            for field in fields:
+                self._known(field)
+            return self._patch(key, found[key], dict(fields))
+
+        return self._writing([key], apply)
+
     def delete(self, key: Key, /) -> Pending[bool]:
         """Removes a record; False if there was none of this key. Raises what refuses the write."""
         return self._writing([key], lambda found: self._delete(found) == 1)
