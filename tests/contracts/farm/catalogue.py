@@ -32,4 +32,5 @@ class Known:
 TENANT = {"X-Tenant-Id": "tenant_generated"}
 SERVICES = [
     Known("equipment", "services.farm.equipment", "equipment-service"),
+    Known("tasks", "services.farm.tasks", "task-service", headers=TENANT),
 ]

@@ -1,0 +1,1 @@
+"""What the service was: two dicts in memory."""
