@@ -53,7 +53,7 @@ async def put(made: Sequence[Notification], channels: Iterable[Channel]) -> None
     messages = []
     for each in made:
         for way in ways:
-            wish = wishes.get((each.user_id, way))
+            wish = _of(wishes, each.user_id, way)
             if wish is None or wish.enabled:
                 due = quiet.allowed_from(wish, each.priority, each.created_at)
                 key = key_of(str(each.id), way)

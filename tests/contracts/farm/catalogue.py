@@ -33,4 +33,5 @@ TENANT = {"X-Tenant-Id": "tenant_generated"}
 SERVICES = [
     Known("equipment", "services.farm.equipment", "equipment-service"),
     Known("tasks", "services.farm.tasks", "task-service", headers=TENANT),
+    Known("notifications", "services.farm.notifications", "notification-service"),
 ]
