@@ -332,7 +332,8 @@ def test_check_finds_a_difference_and_sees_no_other_service(fresh: Database, tmp
     upgrade_control(fresh)
     migrate_service(fresh, shared, "shared_version")
     migrate_service(fresh, owner, "notes_version", schema="notes")
-    run(fresh, "CREATE TABLE public.neighbour (id int)")
+    run(fresh, "CREATE TABLE public.neighbour (id int) PARTITION BY LIST (id)")
+    run(fresh, "CREATE TABLE notes.neighbour_default PARTITION OF public.neighbour DEFAULT")
     for folder in (shared, owner):
         checked = alembic(folder, fresh, "check")
         assert checked.returncode == 0, checked.stdout + checked.stderr

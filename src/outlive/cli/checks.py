@@ -33,6 +33,14 @@ JOIN pg_class AS t ON t.oid = d.refobjid JOIN pg_namespace AS n ON n.oid = t.rel
 JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
 WHERE s.relkind = 'S' AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2, 3
 """
+STRAYS = """
+SELECT n.nspname, c.relname, p.relname FROM pg_inherits AS i
+JOIN pg_class AS c ON c.oid = i.inhrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_class AS p ON p.oid = i.inhparent
+JOIN pg_attribute AS a ON a.attrelid = p.oid AND a.attname = 'outlive_version'
+WHERE pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT' ORDER BY 1, 2
+"""
+STRAYS_SHOWN = 1000
 Level = Literal["ok", "warn", "fail"]
 
 
@@ -56,7 +64,7 @@ def database_checks(session: Session) -> list[Finding]:
     findings = [*server(session), clock(session.conn), schema(session)]
     if findings[-1].level == "ok":
         findings += [*budget(session), *members(session)]
-    return findings + sequences(session.conn)
+    return findings + sequences(session.conn) + strays(session.conn)
 
 
 def journal_disk(settings: Settings) -> Finding:
@@ -165,6 +173,24 @@ def sequences(conn: Connection) -> list[Finding]:
     found = conn.execute(SEQUENCES).fetchall()
     behind = [finding for row in found if (finding := _sequence(conn, *row)) is not None]
     return behind or [Finding("sequences", "ok", f"{len(found)} checked, none behind its column")]
+
+
+def strays(conn: Connection) -> list[Finding]:
+    """DEFAULT partitions that hold rows: a range scan reads them whatever it looks for."""
+    found = conn.execute(STRAYS).fetchall()
+    return [finding for row in found if (finding := _stray(conn, *row)) is not None]
+
+
+def _stray(conn: Connection, schema_: str, name: str, table: str) -> Finding | None:
+    query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT {}) AS first_rows").format(
+        sql.Identifier(schema_, name), sql.Literal(STRAYS_SHOWN)
+    )
+    row = conn.execute(query).fetchone()
+    if row is None or not row[0]:
+        return None
+    many = "at least " if row[0] == STRAYS_SHOWN else ""
+    hint = f"a running service moves those of the past in time; what stays lies outside every partition of {table}"
+    return Finding("partitions", "warn", f"{schema_}.{name} holds {many}{row[0]} rows", hint)
 
 
 def _sequence(

@@ -1,9 +1,10 @@
 """What one group of units does to PostgreSQL, as steps that do no I/O of their own.
 
 A group is one transaction. It begins with the member's row: `applied` rises by one, so a duplicate, a fenced member
-and an unknown outcome are all told by that row. Then, store by store in name order, the advisory lock (shared for
-puts, exclusive for deletes, I5). Then deletes, children before their parents, and puts and in-place changes, parents
-before their children. A key that occurs twice is folded first.
+and an unknown outcome are all told by that row. Then, store by store in name order, the advisory lock: shared for
+puts, exclusive for deletes and for partitioned tables (I5). Then deletes, children before their parents, and puts and
+in-place changes, parents before their children. A key that occurs twice is
+folded first.
 """
 
 from __future__ import annotations
@@ -133,9 +134,11 @@ _SURELY = {lock: Prepared(lock) for lock in (_LOCK, _LOCK_SHARED)}
 
 
 def lock(store: Any, writes: Iterable[Write]) -> Step[None]:
-    """The store's advisory lock for this transaction: exclusive where it deletes."""
+    """The store's advisory lock for this transaction: exclusive where it deletes, or no index keeps a key from coming
+    twice."""
     name = f"outlive:{store.host.service}/{store.name}"
-    statement = _LOCK if any(write.op == "delete" for write in writes) else _LOCK_SHARED
+    alone = store.table.partitioned or any(write.op == "delete" for write in writes)
+    statement = _LOCK if alone else _LOCK_SHARED
     yield Ask(statement, (name,), _SURELY[statement])
 
 

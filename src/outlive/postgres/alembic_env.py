@@ -21,6 +21,10 @@ from outlive.postgres.lock import migration_session
 from outlive.settings import Settings, load_dotenv
 
 CONTROL_SCHEMA = "outlive"
+_PARTITIONS = sqlalchemy.text(
+    "SELECT n.nspname, c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+    " WHERE c.relispartition"
+)
 Named = Callable[[str | None, str, Mapping[str, str | None]], bool]
 
 
@@ -75,8 +79,20 @@ def own_names(metadata: sqlalchemy.MetaData | None, version_table: str, schema: 
     return own
 
 
+def without(partitions: set[tuple[str, str]], own: Named) -> Named:
+    """The filter `own`, to which partitions are no tables: a running service makes them, and no model has them."""
+
+    def owned(name: str | None, kind: str, parents: Mapping[str, str | None]) -> bool:
+        place = parents.get("schema_name") or "public"
+        return not (kind == "table" and (place, name) in partitions) and own(name, kind, parents)
+
+    return owned
+
+
 def _migrate(connection: sqlalchemy.Connection, options: dict[str, Any], schema: str | None) -> None:
-    context.configure(connection=connection, **options)
+    apart = {(place, name) for place, name in connection.execute(_PARTITIONS)}
+    connection.rollback()
+    context.configure(connection=connection, **{**options, "include_name": without(apart, options["include_name"])})
     if schema is not None and not context.get_context().opts.get("dont_mutate"):
         _ensure_schema(context.get_context(), connection, schema)
     with context.begin_transaction():

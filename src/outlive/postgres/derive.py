@@ -22,6 +22,8 @@ from outlive.postgres.connect import Connection, Database
 from outlive.postgres.indexes import index_statements
 from outlive.postgres.lock import migration_lock
 from outlive.postgres.options import TableOptions
+from outlive.postgres.partitions import default_partition
+from outlive.postgres.places import missing_geography
 from outlive.postgres.relations import foreign_keys
 from outlive.postgres.tenancy import missing_policies
 from outlive.postgres.upsert import relation
@@ -90,6 +92,9 @@ def _wanted(conn: Connection, store: Any, pooled: bool) -> list[tuple[str, str, 
     options: TableOptions | None = getattr(store, "options", None)
     if options is None:
         return absent
+    if options.partition_by is not None:
+        absent += _unpartitioned(conn, store)
+    absent += [(name, "*", text) for text in missing_geography(conn, store)]
     have = _index_names(conn, store.table)
     absent += [(name, index, text) for index, text in index_statements(store) if index not in have]
     policy = [] if pooled or options.tenant is None else missing_policies(conn, store)
@@ -105,6 +110,21 @@ def _unrelated(conn: Connection, store: Any) -> list[tuple[str, str, str]]:
     rows = conn.execute("SELECT conname FROM pg_constraint WHERE conrelid = to_regclass(%s) AND contype = 'f'", [place])
     have = {row[0] for row in rows}
     return [(_shown(store.table), name, text) for name, text in wanted if name not in have]
+
+
+def _unpartitioned(conn: Connection, store: Any) -> list[tuple[str, str, str]]:
+    """The DEFAULT partition, where it is absent. Raises SchemaMismatch for a table that was made without partitions."""
+    place, name = relation(store).as_string(conn), _shown(store.table)
+    kind = conn.execute("SELECT relkind FROM pg_class WHERE oid = to_regclass(%s)", [place]).fetchone()
+    if kind is not None and kind[0] != "p":
+        reason = "is no partitioned table, and PostgreSQL makes none of it; declare partition_by= for a new store"
+        raise SchemaMismatch(table=name, column=store.partition_column, reason=reason)
+    rows = conn.execute(
+        "SELECT 1 FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid"
+        " WHERE i.inhparent = to_regclass(%s) AND pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT'",
+        [place],
+    )
+    return [] if rows.fetchone() is not None else [(name, "*", default_partition(store))]
 
 
 def _index_names(conn: Connection, table: sqlalchemy.Table) -> set[str]:

@@ -10,6 +10,7 @@ from psycopg import sql
 from outlive.errors import BadSetting
 from outlive.postgres.layouts import DOCUMENT, EXTRA, POSITION, identifier
 from outlive.postgres.options import Index
+from outlive.postgres.places import place_index
 from outlive.query.columns import no_plain_array
 from outlive.query.pieces import Piece, build
 
@@ -26,7 +27,9 @@ def index_statements(table: StoreTable) -> Iterator[tuple[str, str]]:
     tenant, place = table.options.tenant, table.options.place
     if tenant is not None and not any(each.fields[:1] == (tenant,) for each in table.options.indexes):
         yield _declared(table, Index(tenant))
-    if place is not None:
+    if table.by_point:
+        yield _made(table, "place_geography" if table.geography else "place_point", place_index(table))
+    elif place is not None:
         yield _declared(table, Index(*place))
     for field, _ in table.options.references:
         if not any(each.fields[:1] == (field,) and each.where is None for each in table.options.indexes):

@@ -14,9 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from outlive.errors import SchemaMismatch
+from outlive.errors import BadSetting, SchemaMismatch
 from outlive.postgres.columns import column_hint, converter_for, derived_type
 from outlive.postgres.converters import Converter
+from outlive.query.near import PLACE_COLUMN
 from outlive.records import FieldType, RecordType
 
 VERSION, POSITION, EXTRA = "outlive_version", "outlive_position", "outlive_extra"
@@ -30,8 +31,10 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
 }
 
+_PREPARER = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
+_RANGE = re.compile(r'\s*RANGE\s*\(\s*"?(?P<column>\w+)"?\s*\)\s*', re.IGNORECASE)
 _KEY_HINTS = (str, int, uuid.UUID)
-_SYSTEM_NAMES = {VERSION, POSITION, EXTRA, KEY, "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"}
+_SYSTEM_NAMES = {VERSION, POSITION, EXTRA, KEY, PLACE_COLUMN, "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Layout:
     columns: tuple[Column, ...]
     strict: bool
     whole: bool = False
+    partitioned: bool = False  # by something else than the key, so that the key alone is under no unique index
+    partition: str | None = None  # the column, where the table is partitioned by ranges of one
 
 
 @functools.lru_cache(maxsize=1024)
@@ -101,7 +106,9 @@ def _none_is_null(field: FieldType | None) -> bool:
 # Derived tables.
 
 
-def derived_layout(service: str, store: str, record_type: RecordType, key: str | None) -> Layout:
+def derived_layout(
+    service: str, store: str, record_type: RecordType, key: str | None, partition_by: tuple[str, Any] | None = None
+) -> Layout:
     """Typed columns for declared fields, all nullable but the key; one jsonb column for records without fields."""
     whole = record_type.kind == "dict" and not record_type.fields
     columns = {column.field: column for column in _derived_columns(record_type)}
@@ -109,17 +116,31 @@ def derived_layout(service: str, store: str, record_type: RecordType, key: str |
     if key_column is not None and record_type.fields[key_column.field].base not in _KEY_HINTS:
         key_column = None
     rest = tuple(column for column in columns.values() if column is not key_column)
+    apart = None if partition_by is None else _partition(store, partition_by[0], columns, key_column)
+    own_key = _key_definition(record_type, key_column, alone=apart is None)
+    partition_rule = None if apart is None else f"RANGE ({_PREPARER.quote(apart)})"
     table = sa.Table(
         identifier(store),
         sa.MetaData(schema=identifier(service), naming_convention=NAMING),
-        _key_definition(record_type, key_column),
+        own_key,
         *(sa.Column(column.name, derived_type(record_type.fields[column.field].annotation)) for column in rest),
         *([sa.Column(DOCUMENT, postgresql.JSONB(none_as_null=True))] if whole else []),
         sa.Column(VERSION, sa.BigInteger, nullable=False),
         sa.Column(POSITION, sa.Numeric, nullable=False),
         sa.Column(EXTRA, postgresql.JSONB(none_as_null=True)),
+        *([] if apart is None else [sa.UniqueConstraint(own_key.name, apart)]),
+        postgresql_partition_by=partition_rule,
     )
-    return Layout(table, key_column, rest, strict=False, whole=whole)
+    return Layout(table, key_column, rest, strict=False, whole=whole, partitioned=apart is not None, partition=apart)
+
+
+def _partition(store: str, field: str, columns: dict[str, Column], key: Column | None) -> str:
+    """The column of the field that a derived table is partitioned by. Raises BadSetting."""
+    found = columns.get(field)
+    if found is None or found is key or not found.converter.cast.startswith(("date", "timestamp")):
+        reason = "is the key" if found is not None and found is key else "is no date or time field"
+        raise BadSetting(name=f"{store}: partition_by", value=field, reason=reason)
+    return found.name
 
 
 def _derived_columns(record_type: RecordType) -> Iterator[Column]:
@@ -130,17 +151,20 @@ def _derived_columns(record_type: RecordType) -> Iterator[Column]:
         yield Column(names[name], name, converter, nullable=True, none_is_null=_none_is_null(field))
 
 
-def _key_definition(record_type: RecordType, key: Column | None) -> sa.Column[Any]:
+def _key_definition(record_type: RecordType, key: Column | None, *, alone: bool) -> sa.Column[Any]:
+    """The key's column; where it is not unique `alone`, the statements see to it that no key comes twice."""
     if key is None:
-        return sa.Column(KEY, sa.Text(collation="C"), primary_key=True)
+        return sa.Column(KEY, sa.Text(collation="C"), primary_key=alone, nullable=False)
     kind = derived_type(record_type.fields[key.field].annotation)
-    return sa.Column(key.name, kind, primary_key=True, autoincrement=False)
+    return sa.Column(key.name, kind, primary_key=alone, nullable=False, autoincrement=False)
 
 
 # Tables from models.
 
 
-def model_layout(record_type: RecordType, key: str | None, model: Any) -> Layout:
+def model_layout(
+    record_type: RecordType, key: str | None, model: Any, store: str = "?", partition_by: tuple[str, Any] | None = None
+) -> Layout:
     """The columns of a declarative class or Table that stand for record fields. Raises SchemaMismatch."""
     table, names = _model_columns(model)
     for needed in (VERSION, POSITION):
@@ -150,7 +174,15 @@ def model_layout(record_type: RecordType, key: str | None, model: Any) -> Layout
     columns = list(_mapped_columns(table, names, record_type, key_name))
     key_column = next((column for column in columns if column.name == key_name), None)
     rest = tuple(column for column in columns if column is not key_column)
-    return Layout(table, key_column, rest, strict=True)
+    said = table.dialect_options["postgresql"]["partition_by"]
+    found = _RANGE.fullmatch(str(said or ""))
+    column = found["column"] if found is not None else None
+    wanted = partition_by and {each.field: each.name for each in columns}.get(partition_by[0])
+    if partition_by is not None and (column is None or column != wanted):
+        reason = f"the model is partitioned by {said or 'nothing'}; say it in postgresql_partition_by"
+        raise BadSetting(name=f"{store}: partition_by", value=partition_by[0], reason=reason)
+    apart = bool(said) and {each.name for each in table.primary_key.columns} != {key_name}
+    return Layout(table, key_column, rest, strict=True, partitioned=apart, partition=column)
 
 
 def _model_columns(model: Any) -> tuple[sa.Table, dict[str, str]]:

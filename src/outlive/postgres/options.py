@@ -1,10 +1,10 @@
-"""What a store asks of its table beside columns: indexes, uniqueness, a tenant, a place, references."""
+"""What a store asks of its table beside columns: indexes, uniqueness, a tenant, a place, references, partitions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Using = Literal["btree", "gin", "gist", "hash"]
 
@@ -33,6 +33,7 @@ class TableOptions:
     indexes: tuple[Index, ...] = ()
     tenant: str | None = None
     place: tuple[str, str] | None = None
+    partition_by: tuple[str, Any] | None = None  # (date or time field, a period of `partitions.EVERY`)
     references: tuple[tuple[str, str], ...] = ()  # (field, the store that its values are keys of)
 
     @classmethod
@@ -43,10 +44,11 @@ class TableOptions:
         tenant: str | None = None,
         place: tuple[str, str] | None = None,
         references: Mapping[str, str] | None = None,
+        partition_by: tuple[str, Any] | None = None,
     ) -> TableOptions:
         """Options from what users write: an Index, a field's name, or a tuple of names."""
         made = [_index(each, unique=False) for each in indexes] + [_index(each, unique=True) for each in unique]
-        return cls(tuple(made), tenant, place, tuple((references or {}).items()))
+        return cls(tuple(made), tenant, place, partition_by, tuple((references or {}).items()))
 
 
 PLAIN = TableOptions()

@@ -77,6 +77,8 @@ def _declared(table: StoreTable, tables: Mapping[str, StoreTable]) -> Iterator[R
             raise _refused(table, field, f"is no column; there are {', '.join(sorted(columns)) or 'none'}")
         if found is None:
             raise _refused(table, field, f"{parent} is no store of this service; there are {', '.join(sorted(tables))}")
+        if found.partitioned:
+            raise _refused(table, field, f"{parent} is partitioned, so PostgreSQL cannot refer to its keys")
         if found.key_column is None:
             reason = f"the keys of {parent} have no column; declare it with key= and a field of str, int or UUID"
             raise _refused(table, field, reason)

@@ -52,6 +52,7 @@ LACKS, ORDER = "$missing", "$order"
 Position = int | float | Decimal
 Row = tuple[str | None, ...]
 
+_NUMBERS = ("double precision", "float8", "numeric", "bigint")
 _SYSTEM_CASTS = ("jsonb", "bigint", "numeric")
 _NO_EXTRA = "the table has no outlive_extra column to keep this form of the record"
 
@@ -88,9 +89,12 @@ class StoreTable:
         self.options, self.place = options, options.place
         self.table, self.columns, self.key_column = layout.table, layout.columns, layout.key
         self.strict, self.whole = layout.strict, layout.whole
+        self.partitioned, self.partition_column = layout.partitioned, layout.partition
         self.key_name = KEY if layout.key is None else layout.key.name
         self.key_field = _key_field(record_type, layout.key)
         self.has_extra = EXTRA in layout.table.columns
+        self.by_point = self._has_points()
+        self.geography: str | None = None  # PostGIS's schema, where this table has a column of its; see `places`
         self.references: tuple[Reference, ...] = ()  # these three are given by `relations.relate`
         self.parents: frozenset[str] = frozenset()
         self.rank = 0
@@ -101,6 +105,12 @@ class StoreTable:
         self.key_cast = "text" if layout.key is None else layout.key.converter.cast
         self.casts = (self.key_cast, *body_casts, *_SYSTEM_CASTS[-len(system) :])
         self._compile()
+
+    def _has_points(self) -> bool:
+        """Whether places are found by an index over points: derived tables with two number columns, without tenant."""
+        kinds = {column.field: column.converter.cast for column in self.columns}
+        numbers = all(kinds.get(field) in _NUMBERS for field in self.place or ())
+        return self.place is not None and numbers and not self.strict and self.options.tenant is None
 
     def _compile(self) -> None:
         """Plans of `row` and `read`: what each needs of a column, looked up once."""
@@ -126,7 +136,8 @@ class StoreTable:
         cls, service: str, store: str, record_type: RecordType, key: str | None, options: TableOptions = PLAIN
     ) -> StoreTable:
         """The table for a record type: schema of the service, typed columns for declared fields, all nullable."""
-        return cls(service, store, record_type, derived_layout(service, store, record_type, key), options)
+        layout = derived_layout(service, store, record_type, key, options.partition_by)
+        return cls(service, store, record_type, layout, options)
 
     @classmethod
     def from_model(
@@ -143,7 +154,9 @@ class StoreTable:
         Raises SchemaMismatch when system columns or the key are missing, or a record field's column has a type that
         outlive cannot write.
         """
-        return cls(service, store, record_type, model_layout(record_type, key, model), options)
+        return cls(
+            service, store, record_type, model_layout(record_type, key, model, store, options.partition_by), options
+        )
 
     # Writing.
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from psycopg import sql
 
+from outlive.postgres import upsert_apart
 from outlive.postgres.drive import Ask
 from outlive.postgres.tables import VERSION, Row, StoreTable
 from outlive.postgres.whole import Prepared
@@ -27,10 +28,14 @@ class Statements:
         self.table = table
         self._names = {"service": table.service, "store": table.store}
         parts = _parts(table)
-        self._put_live = _filled(_PUT_LIVE, parts)
-        self._insert_live = _filled(_INSERT_LIVE + _UNLESS_TAKEN, parts)
-        self._put_in_place = _filled(_PUT_LIVE, {**parts, "assign_excluded": parts["assign_in_place"]})
-        self._put_replay = _filled(_PUT_REPLAY, parts)
+        put, insert, replay = _PUT_LIVE, _INSERT_LIVE + _UNLESS_TAKEN, _PUT_REPLAY
+        if table.partitioned:
+            put, insert, replay = upsert_apart.PUT_LIVE, upsert_apart.INSERT_LIVE, upsert_apart.PUT_REPLAY
+        in_place = {"assign_excluded": parts["assign_in_place"], "assign_new": parts["assign_new_in_place"]}
+        self._put_live = _filled(put, parts)
+        self._insert_live = _filled(insert, parts)
+        self._put_in_place = _filled(put, {**parts, **in_place})
+        self._put_replay = _filled(replay, parts)
         self._patch_live = _filled(_PATCH_LIVE, parts)
         self._delete_live = _filled(_DELETE_LIVE, parts)
         self._delete_replay = _filled(_DELETE_REPLAY, parts)
@@ -43,8 +48,10 @@ class Statements:
         sure = {
             **{id(each): each for each in (self._put_live, self._put_in_place, self._delete_live)},
             id(self._insert_live): _filled(_INSERT_LIVE + _RETURNING, parts),
-            id(self._patch_live): _filled(_PATCH_ALL, {**parts, "patch": self._patch_live}),
+            id(self._patch_live): _filled(_ALL, {"some": self._patch_live}),
         }
+        if table.partitioned:
+            sure[id(self._insert_live)] = _filled(_ALL, {"some": self._insert_live})
         self._sure = {at: Prepared(statement) for at, statement in sure.items()}
 
     @staticmethod
@@ -168,11 +175,12 @@ WHERE t.{key} = n.{key} AND t.{version} = n.base
 RETURNING t.{key}::text, t.{version}
 """
 
-_PATCH_ALL = """
-WITH done (key, version) AS ({patch})
+# Fails where `some` statement leaves one of its rows out.
+_ALL = """
+WITH done (key, version) AS ({some})
 SELECT done.key, done.version FROM done
 UNION ALL
-SELECT NULL, NULL WHERE 1 / ((SELECT count(*) FROM done) = cardinality(%(bases)s::bigint[]))::int = 0
+SELECT NULL, NULL WHERE 1 / ((SELECT count(*) FROM done) = cardinality(%(c0)s::text[]))::int = 0
 """
 
 _DELETE_LIVE = """
@@ -251,7 +259,12 @@ def _parts(table: StoreTable) -> dict[str, sql.Composable]:
         sql.SQL("{}.{}::{} AS {}").format(sql.Identifier("u"), one, _type(cast), name)
         for one, cast, name in zip(raw, table.casts, names, strict=True)
     ]
+    of_n = [sql.SQL("{} AS {}").format(cell, name) for cell, name in zip(cells, names, strict=True)]
+    raised_n = [sql.SQL("{} AS {}").format(cell, name) for cell, name in zip(raised, names, strict=True)]
     return {
+        "named": _listed(of_n),
+        "named_raised": _listed(raised_n),
+        "columns_n": _listed([sql.SQL("n.{}").format(name) for name in names]),
         "table": relation(table),
         "key": names[0],
         "key_cast": _type(table.key_cast),
@@ -270,6 +283,7 @@ def _parts(table: StoreTable) -> dict[str, sql.Composable]:
             [sql.SQL("{} = excluded.{}").format(name, name) for name in others if name != place]
         ),
         "assign_new": _listed([sql.SQL("{} = n.{}").format(name, name) for name in others]),
+        "assign_new_in_place": _listed([sql.SQL("{} = n.{}").format(name, name) for name in others if name != place]),
     }
 
 

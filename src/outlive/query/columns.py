@@ -60,6 +60,10 @@ class QueryTable(Protocol):
     def key_cast(self) -> LiteralString: ...
     @property
     def place(self) -> tuple[str, str] | None: ...
+    @property
+    def by_point(self) -> bool: ...
+    @property
+    def geography(self) -> str | None: ...
     def key_literal(self, key: Hashable) -> str: ...
     def read_key(self, value: Any) -> Hashable: ...
 
@@ -73,7 +77,9 @@ class Column:
     holds when the column alone gives it, None for json and opaque. `odd` is true for rows where the column decides
     nothing, `loose` for rows where it holds an equal value at most, not the very one. Both are never null. `number` is
     the type that stored numbers are read as, None for "int if whole, else float". `hidden` is true for rows where a
-    path may lead to a value that `place` does not show; `parts` are the columns of a place's latitude and longitude.
+    path may lead to a value that `place` does not show; `parts` are the columns of a place's latitude and longitude,
+    `by_point` says that there is an index over their point, or over the geography column of PostGIS's schema
+    `geography`.
     """
 
     field: str
@@ -85,6 +91,8 @@ class Column:
     number: type | None = None
     hidden: Piece | None = None
     parts: tuple[Column, Column] | None = None
+    by_point: bool = False
+    geography: str | None = None
 
     def compares(self, value: Any) -> bool:
         """Whether a record's value has the kind of the column's own values, or is None."""
@@ -119,7 +127,10 @@ class Columns:
     def _pair(self, lat: str, lon: str) -> Column:
         parts = self(lat), self(lon)
         either = [build("({}) OR ({})", *(getattr(each, name) for each in parts)) for name in ("odd", "loose")]
-        return Column(PLACE, build("{}", sql.Identifier(PLACE)), "place", None, either[0], either[1], parts=parts)
+        return Column(
+            PLACE, build("{}", sql.Identifier(PLACE)), "place", None, either[0], either[1], parts=parts,
+            by_point=self._source.by_point, geography=self._source.geography,
+        )  # fmt: skip
 
     def _below(self, field: str, root: str, path: tuple[str, ...]) -> Column:
         """A path: what jsonb shows under it, unless a tagged or nested record on the way says it in another form."""

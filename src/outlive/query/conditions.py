@@ -17,6 +17,7 @@ from outlive.query.areas import Area, Rectangle
 from outlive.query.casing import caseless_parts, is_caseless
 from outlive.query.columns import Column, no_plain_array
 from outlive.query.language import OPERATORS, TEXTS, Filter, Operator
+from outlive.query.near import in_box, in_reach
 from outlive.query.pieces import Piece, build, joined
 
 BIGINT = range(-(2**63), 2**63)
@@ -293,6 +294,8 @@ def within(column: Column, area: Area) -> Piece:
     if column.parts is not None:
         if not all(each.kind == "number" or each.domain == "json" for each in column.parts):
             return build("true")
+        if column.by_point:
+            return _by_index(column, area)
         lat, lon = (_coordinate(each) for each in column.parts)
         loose = [each.place for each in column.parts if each.domain == "json"]
         inside = _in_rectangles(area, lat, lon)
@@ -302,6 +305,19 @@ def within(column: Column, area: Area) -> Piece:
     lat, lon = (build("({} -> {}::text)", column.place, name) for name in ("lat", "lon"))
     inside = _in_rectangles(area, build("{}::numeric", lat), build("{}::numeric", lon))
     return _if_numbers([lat, lon], inside, _undecided(column))
+
+
+def _by_index(column: Column, area: Area) -> Piece:
+    """The rectangles around an area, and what the index over a table's places answers."""
+    assert column.parts is not None
+    lat, lon = (each.place for each in column.parts)
+    numbers = [_coordinate(each) for each in column.parts]
+    if column.geography is None:
+        boxes = (build("{} AND {}", in_box(lat, lon, each), _in_rectangle(each, *numbers)) for each in area.rectangles)
+        return joined(" OR ", boxes, "false")
+    reach = in_reach(column.geography, area)
+    inside = _in_rectangles(area, *numbers)
+    return inside if reach is None else build("({}) AND {}", inside, reach)
 
 
 def _if_numbers(places: list[Piece], inside: Piece, otherwise: Piece) -> Piece:

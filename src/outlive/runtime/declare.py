@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from outlive.commit.unit import current
 from outlive.commit.units import UnitBlock
+from outlive.postgres.partitions import Every
 from outlive.runtime import health
 from outlive.runtime.asgi import OutliveMiddleware
 from outlive.runtime.service import Service
@@ -42,23 +43,23 @@ def configure(
 def mapping(
     name: str, type: Any = dict, *, key: str | None = None, tenant: str | None = None, model: Any = None,
     place: tuple[str, str] | None = None, indexes: Iterable[Any] = (), unique: Iterable[Any] = (),
-    references: dict[str, Any] | None = None, repository: builtins.type[Repository] | None = None,
-    when_away: Away | None = None, journal_may_be_lost: bool = False, phase: Phase = "legacy",
-    service: Service | None = None,
+    references: dict[str, Any] | None = None, partition_by: tuple[str, Every] | None = None,
+    repository: builtins.type[Repository] | None = None, when_away: Away | None = None,
+    journal_may_be_lost: bool = False, phase: Phase = "legacy", service: Service | None = None,
 ) -> Mapping:  # fmt: skip
     """A dict whose records outlive the process. `key` names the record's field that holds its key.
 
     `tenant` names the field that tells whose a record is: the repository then answers only through `for_tenant` or
     `across_tenants`. `place` names the fields of latitude and longitude. `indexes` and `unique`: fields, tuples of
     fields ("-field" descends) or `outlive.Index`, by which lists are often filtered and ordered. `references`: fields
-    whose values are keys of another store, each with that store (or its name). `repository`: a subclass of
-    `outlive.Repository` with methods of your own.
+    whose values are keys of another store, each with that store (or its name). `partition_by`: a date or time field,
+    and "day", "month", "quarter" or "year". `repository`: a subclass of `outlive.Repository` with methods of your own.
     """
     at = service or default_service
     store = MappingStore(
         at, name, type, key=key, tenant=tenant, model=model, place=place, indexes=indexes, unique=unique,
-        references=references, repository=repository, when_away=when_away, journal_may_be_lost=journal_may_be_lost,
-        default_phase=phase,
+        references=references, partition_by=partition_by, repository=repository, when_away=when_away,
+        journal_may_be_lost=journal_may_be_lost, default_phase=phase,
     )  # fmt: skip
     proxy: Mapping = at.add(store)
     return proxy
@@ -67,16 +68,16 @@ def mapping(
 def log(
     name: str, type: Any = dict, *, tenant: str | None = None, model: Any = None,
     place: tuple[str, str] | None = None, indexes: Iterable[Any] = (), unique: Iterable[Any] = (),
-    references: dict[str, Any] | None = None, repository: builtins.type[Repository] | None = None,
-    when_away: Away | None = None, journal_may_be_lost: bool = False, phase: Phase = "legacy",
-    service: Service | None = None,
+    references: dict[str, Any] | None = None, partition_by: tuple[str, Every] | None = None,
+    repository: builtins.type[Repository] | None = None, when_away: Away | None = None,
+    journal_may_be_lost: bool = False, phase: Phase = "legacy", service: Service | None = None,
 ) -> Log:  # fmt: skip
     """A list whose records outlive the process. Options as in `mapping`."""
     at = service or default_service
     store = LogStore(
         at, name, type, tenant=tenant, model=model, place=place, indexes=indexes, unique=unique,
-        references=references, repository=repository, when_away=when_away, journal_may_be_lost=journal_may_be_lost,
-        default_phase=phase,
+        references=references, partition_by=partition_by, repository=repository, when_away=when_away,
+        journal_may_be_lost=journal_may_be_lost, default_phase=phase,
     )  # fmt: skip
     proxy: Log = at.add(store)
     return proxy
@@ -110,8 +111,8 @@ def json_file(
     default: Callable[[], list[Any]] | list[Any] | None = None, indent: int | str | None = 2, ascii: bool = False,
     newline: bool = False, tenant: str | None = None, place: tuple[str, str] | None = None,
     indexes: Iterable[Any] = (), unique: Iterable[Any] = (), references: dict[str, Any] | None = None,
-    repository: builtins.type[Repository] | None = None, when_away: Away | None = None,
-    journal_may_be_lost: bool = False, phase: Phase = "legacy",
+    partition_by: tuple[str, Every] | None = None, repository: builtins.type[Repository] | None = None,
+    when_away: Away | None = None, journal_may_be_lost: bool = False, phase: Phase = "legacy",
     service: Service | None = None,
 ) -> JsonFile:  # fmt: skip
     """The records of a JSON file, with `load()`, `save(rows)` and `with store as rows:`.
@@ -124,7 +125,8 @@ def json_file(
     store = JsonFileStore(
         at, name or file.stem, type, path=file, default=default, format=Format(indent, ascii, newline), key=key,
         model=model, tenant=tenant, place=place, indexes=indexes, unique=unique, references=references,
-        repository=repository, when_away=when_away, journal_may_be_lost=journal_may_be_lost, default_phase=phase,
+        partition_by=partition_by, repository=repository, when_away=when_away,
+        journal_may_be_lost=journal_may_be_lost, default_phase=phase,
     )  # fmt: skip
     proxy: JsonFile = at.add(store)
     return proxy

@@ -27,7 +27,7 @@ from outlive.postgres.relations import relate
 from outlive.postgres.tables import StoreTable
 from outlive.postgres.tenancy import check_session
 from outlive.records import canonical, key_name
-from outlive.runtime import member, perishing, switching
+from outlive.runtime import member, perishing, switching, upkeep
 from outlive.runtime.watch import Watcher
 from outlive.stores import files
 from outlive.stores.json_file import JsonFileStore
@@ -195,6 +195,8 @@ def _tables(service: Service, database: Database) -> None:
     if given:
         check_tables(database, given)
     check_session(database, [*derived, *given])
+    with database.connect() as conn:
+        upkeep.partitions(conn, [*derived, *given])
 
 
 def _run_committer(service: Service) -> None:

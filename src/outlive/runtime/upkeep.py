@@ -1,4 +1,5 @@
-"""What the control tables need not keep for ever: old events, answered requests, superseded verifications.
+"""What the control tables need not keep for ever: old events, answered requests, superseded verifications; and the
+partitions that tables need next.
 
 One member of a service does it at a time, in pieces that hold no lock for long. Tombstones, unlanded changes and
 members stay: they decide what a late journal may do.
@@ -6,10 +7,16 @@ members stay: they decide what a late journal may do.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg
 
+from outlive.postgres.partitions import keep_ahead
+from outlive.postgres.tables import StoreTable
+
+log = logging.getLogger("outlive")
 EVERY_S = 600.0
 PIECE_ROWS = 1000
 
@@ -31,6 +38,22 @@ DELETE FROM outlive.verification WHERE id IN (
                 AND n.mode IS NOT DISTINCT FROM v.mode AND n.finished_at IS NOT NULL AND n.id > v.id)
     ORDER BY v.id LIMIT %s)
 """
+
+
+def partitions(conn: psycopg.Connection[Any], tables: Iterable[StoreTable]) -> list[str]:
+    """Make the partitions that come next, and those that the DEFAULT partitions have rows for; their names.
+
+    What cannot be made now, because of a lock or a right, is logged and left to the next time: writes go to DEFAULT.
+    """
+    made: list[str] = []
+    for table in tables:
+        try:
+            made += keep_ahead(conn, table)
+        except psycopg.Error as error:
+            if conn.closed:
+                raise
+            log.warning("outlive: partitions of %s/%s: %s", table.service, table.store, error)
+    return made
 
 
 def tidy(conn: psycopg.Connection[Any], service: str, keep_days: float, piece_rows: int = PIECE_ROWS) -> bool:

@@ -376,6 +376,8 @@ class Watcher:
     def _tidy(self) -> None:
         assert self.conn is not None
         more = upkeep.tidy(self.conn, self.service.service, self.service.settings.keep_days)
+        if not more:
+            upkeep.partitions(self.conn, [store.table for store in self.service.stores.values() if store.table])
         self._tidy_at = time.monotonic() + (0 if more else upkeep.EVERY_S)
 
     def report(self) -> None:

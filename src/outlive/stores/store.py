@@ -22,6 +22,7 @@ from outlive.commit.unit import ABSENT, WHOLE, Change, Kept, Unit, tick
 from outlive.commit.units import Units
 from outlive.errors import BadSetting, KeyTaken, Unholdable
 from outlive.postgres.options import TableOptions
+from outlive.postgres.partitions import EVERY
 from outlive.records import MISSING, RecordType, canonical, key_name, parse
 from outlive.records.fixed import Fixed, same
 from outlive.records.versions import VersionClock
@@ -103,6 +104,7 @@ class Store(ABC):
         indexes: Iterable[Any] = (),
         unique: Iterable[Any] = (),
         references: Mapping[str, Any] | None = None,
+        partition_by: tuple[str, Any] | None = None,
         repository: type[Any] | None = None,
     ) -> None:
         self.host = host
@@ -111,7 +113,7 @@ class Store(ABC):
         self.record_type = RecordType.of(declared)
         self.key_field = key
         self.model = model
-        self.options = TableOptions.of(indexes, unique, tenant, place, self._referred(references or {}))
+        self.options = TableOptions.of(indexes, unique, tenant, place, self._referred(references or {}), partition_by)
         self.tenant = tenant
         self.repository_class = repository
         self._check_fields()
@@ -157,9 +159,19 @@ class Store(ABC):
             names[field] = given if isinstance(given, str) else other.name  # type: ignore[union-attr]
         return names
 
+    def _check_partition(self, field: str, every: Any) -> None:
+        if field not in self.record_type.fields or every not in EVERY:
+            reason = f"a date or time field and one of {', '.join(EVERY)} are expected"
+            raise BadSetting(name=f"{self.name}: partition_by", value=f"{field}, {every}", reason=reason)
+        if any(each.unique for each in self.options.indexes):
+            reason = "PostgreSQL keeps nothing unique over partitions; leave unique= out"
+            raise BadSetting(name=f"{self.name}: partition_by", value=field, reason=reason)
+
     def _check_fields(self) -> None:
         """Raises BadSetting where tenant=, place= or references= name what the record type does not have."""
         fields, options = self.record_type.fields, self.options
+        if options.partition_by is not None:
+            self._check_partition(*options.partition_by)
         named = [("place", each) for each in options.place or ()] + [
             ("references", each) for each, _ in options.references
         ]

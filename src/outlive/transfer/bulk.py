@@ -19,6 +19,7 @@ from sqlalchemy.schema import AddConstraint
 from outlive.postgres.indexes import index_statements
 from outlive.postgres.tables import POSITION, VERSION, Row, StoreTable
 from outlive.postgres.upsert import relation
+from outlive.postgres.upsert_apart import PUT_STAGED
 
 _DIALECT = PGDialect_psycopg(paramstyle="named")  # type: ignore[no-untyped-call]
 # NULL is a control character, because a backslash in every row would make every row look as if it needed escapes.
@@ -80,6 +81,11 @@ class Bulk:
             "assigned": sql.SQL(", ").join(
                 sql.SQL("{} = excluded.{}").format(*[sql.Identifier(name)] * 2) for name in [*body, VERSION]
             ),
+            "columns_n": sql.SQL(", ").join(sql.SQL("n.{}").format(name) for name in names),
+            "assigned_n": sql.SQL(", ").join(
+                sql.SQL("{} = n.{}").format(*[sql.Identifier(name)] * 2) for name in [*body, VERSION]
+            ),
+            "fresh_n": sql.SQL(", ").join(sql.SQL("n.{}").format(sql.Identifier(name)) for name in body),
             "held": sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(name)) for name in body),
             "fresh": sql.SQL(", ").join(sql.SQL("excluded.{}").format(sql.Identifier(name)) for name in body),
         }
@@ -94,7 +100,8 @@ class Bulk:
         into = sql.SQL(_COPY).format(table=sql.Identifier("outlive_stage"), columns=self._parts["columns"])
         self._copy(into, rows)
         names = {"service": self.table.service, "store": self.table.store}
-        landed = self.conn.execute(self._filled(_UPSERT), names).fetchall()
+        upsert = PUT_STAGED if self.table.partitioned else _UPSERT
+        landed = self.conn.execute(self._filled(upsert), names).fetchall()
         self.conn.execute("DROP TABLE outlive_stage")
         return {row[0] for row in landed}
 

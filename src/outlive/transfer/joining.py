@@ -57,6 +57,8 @@ _TAKE = """
 INSERT INTO outlive.request (service, store, kind, asked_by, args, member, taken_at, result)
 VALUES (%s, %s, 'load', %s, %s, %s, now(), %s) RETURNING id
 """
+_ALONE = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+_SHARED = "SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))"
 _GO_ON = "UPDATE outlive.request SET member = %s WHERE id = %s"
 _POSITION = "UPDATE outlive.request SET result = %s WHERE id = %s"
 _DONE = "UPDATE outlive.request SET result = %s, done_at = now() WHERE id = %s"
@@ -104,8 +106,11 @@ class Joined:
         """The one version of all records of this load."""
         return int(self.args["version"])
 
-    def step(self) -> None:
-        """What every chunk's transaction begins with. Raises PhaseRefused when the load must not write any more."""
+    def step(self, *, alone: bool) -> None:
+        """What every chunk's transaction begins with; `alone`: no other may write to the store meanwhile.
+
+        Raises PhaseRefused when the load must not write any more.
+        """
         try:
             drive(begin(self.member, self.epoch, self.applied + 1), self.conn)
         except Fenced:
@@ -118,9 +123,7 @@ class Joined:
         if epoch != self.epoch:
             self.conn.execute(_ACKNOWLEDGE, (epoch, self.member))
             self.epoch = epoch
-        self.conn.execute(
-            "SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", (f"outlive:{self.service}/{self.store}",)
-        )
+        self.conn.execute(_ALONE if alone else _SHARED, (f"outlive:{self.service}/{self.store}",))
 
     def stand(self) -> None:
         """Write down how far the load is, in the chunk's transaction."""

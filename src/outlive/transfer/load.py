@@ -229,15 +229,16 @@ class _Load:
         """A table that this load has made stands without key and indexes until the rows are in."""
         secured = self.bulk.secured()  # PostgreSQL copies into no table under row-level security
         table = self.target.table
-        bare = not secured and not table.references and not any(index.unique for index in table.options.indexes)
+        bound = table.references or table.partitioned or any(index.unique for index in table.options.indexes)
+        bare = not secured and not bound
         if fresh and not joined.resumed and bare:
             with self.conn.transaction():
                 self.bulk.clear()
                 self.bulk.drop_indexes()
         names = (self.target.service, self.target.store)
         free = self.bulk.empty() and not self.conn.execute(_TOMBSTONES, names).fetchall()
-        self.direct = free and not joined.resumed and not secured
-        self.unkeyed = not self.bulk.keyed() and bool(joined.args.get("fresh"))
+        self.direct = free and not (joined.resumed or secured or table.partitioned)
+        self.unkeyed = not (table.partitioned or self.bulk.keyed()) and bool(joined.args.get("fresh"))
         # An equal row keeps its old version, so over rows from before only memory tells that a key stands twice.
         self.watchful = not (self.direct or self.unkeyed)
         if not joined.resumed:
@@ -258,7 +259,7 @@ class _Load:
         for batch in sources.read(self.path, self.layout, at, size, decimals=reader.decimals):
             with self.conn.transaction():
                 self.conn.execute(_TIMEOUT, (self.timeout_ms,))
-                joined.step()
+                joined.step(alone=self.target.table.partitioned)
                 self._chunk(joined, reader, batch)
                 joined.stand()
             failpoints.hit("load.chunk")
@@ -364,7 +365,7 @@ class _Load:
         """Key and indexes, sequences and counters, statistics; and the rows are counted once more."""
         with self.conn.transaction():
             self.conn.execute(_TIMEOUT, (self.timeout_ms,))
-            joined.step()
+            joined.step(alone=self.target.table.partitioned)
             if self.unkeyed:
                 twice = self.bulk.make_indexes()
                 joined.counts.landed -= len(twice)
