@@ -214,10 +214,11 @@ def _model_key(table: sa.Table, names: dict[str, str], key: str | None) -> str:
 
 
 def _mapped_columns(table: sa.Table, names: dict[str, str], record_type: RecordType, key_name: str) -> Iterator[Column]:
-    """Columns that stand for a record field; for records without declared fields, all but the system columns."""
+    """Columns that stand for a record field; for records without declared fields, all but the system columns. What
+    PostgreSQL computes is no record's."""
     for column in table.columns:
         field = names.get(column.name, column.name)
-        if column.name in {VERSION, POSITION, EXTRA, KEY}:
+        if column.name in {VERSION, POSITION, EXTRA, KEY} or column.computed is not None:
             continue
         declared = record_type.fields.get(field)
         if record_type.fields and declared is None and column.name != key_name:

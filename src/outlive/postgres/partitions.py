@@ -174,12 +174,16 @@ def _make(conn: psycopg.Connection[Any], table: StoreTable, each: Span, stray: s
         "column": sql.Identifier(table.partition_column or ""),
         "columns": sql.SQL(", ").join(sql.Identifier(name) for (name,) in columns),
     }  # fmt: skip
-    for statement in _making(stray is not None):
+    here = "SELECT 1 FROM {stray} WHERE {column} >= {low} AND {column} < {high} LIMIT 1"
+    strays = stray is not None and conn.execute(sql.SQL(here).format(**parts)).fetchone() is not None
+    for statement in _making(strays):
         conn.execute(sql.SQL(statement).format(**parts))
 
 
 def _making(strays: bool) -> Iterator[Any]:
     yield "SET LOCAL timezone = 'UTC'"
+    if strays:  # a reader that knows the partitions of before would find the moved rows in none of them
+        yield "LOCK TABLE ONLY {parent} IN ACCESS EXCLUSIVE MODE"
     yield "CREATE TABLE {place} (LIKE {parent} INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS)"
     if strays:
         yield (

@@ -332,14 +332,14 @@ def _coordinate(column: Column) -> Piece:
 
 
 def _in_rectangles(area: Area, lat: Piece, lon: Piece) -> Piece:
-    """Floats against float columns, so that an index over both serves; numeric all else."""
+    """Against a float column PostgreSQL turns the bounds into floats; a float of a numeric column might not exist."""
     return joined(" OR ", (_in_rectangle(each, lat, lon) for each in area.rectangles), "false")
 
 
 def _in_rectangle(sides: Rectangle, lat: Piece, lon: Piece) -> Piece:
     south, west, north, east = map(float, sides)
     return build(
-        "{} BETWEEN {}::float8 AND {}::float8 AND {} BETWEEN {}::float8 AND {}::float8",
+        "{} BETWEEN {}::numeric AND {}::numeric AND {} BETWEEN {}::numeric AND {}::numeric",
         lat,
         south,
         north,
