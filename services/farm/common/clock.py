@@ -16,5 +16,11 @@ def today() -> dt.datetime:
 
 
 def in_utc(moment: dt.datetime) -> dt.datetime:
-    """The same moment in UTC; a naive time counts as UTC."""
-    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    """The same moment in UTC; a naive time counts as UTC. What UTC's calendar does not reach is its first or last."""
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=dt.UTC)
+    try:
+        return moment.astimezone(dt.UTC)
+    except OverflowError:
+        first, last = dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)
+        return first if moment.year == 1 else last
