@@ -79,6 +79,9 @@ class Shelf:
         """Nothing is kept."""
         return [encode(record) for _, record in items]
 
+    def page(self, query: Any, peek: Any) -> None:
+        """No index."""
+
     def candidates(self, query: Any, peek: Any) -> None:
         """No index."""
 

@@ -26,6 +26,7 @@ An operator is one line in OPERATORS; without `sql` it is spelt in `outlive.quer
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, LiteralString
@@ -142,12 +143,21 @@ def parse(
     )
 
 
-def _filter(name: str, value: Any) -> Filter:
+@functools.lru_cache(maxsize=1024)
+def _named(name: str) -> tuple[str, str]:
+    """Field and operator."""
     field, _, op = name.rpartition("__")
     if not field:
         field, op = name, "eq"
     if op not in NAMES:
         raise errors.BadQuery(field=name, reason=f"no operator {op!r}; there are {', '.join(NAMES)}")
+    return field, op
+
+
+def _filter(name: str, value: Any) -> Filter:
+    field, op = _named(name)
+    if op == "eq" and value is not None:
+        return Filter(field, op, value)
     if op in TEXTS and not isinstance(value, str):
         raise errors.BadQuery(field=field, reason=f"{op} takes a text")
     if op == "within" and not isinstance(value, Area):

@@ -50,6 +50,10 @@ def _is_equal(each: Filter) -> bool:
     return each.op == "eq" or (each.op == "isnull" and each.value is True)
 
 
+def _names_a_group(each: Filter) -> bool:
+    return each.op == "eq" and each.value is not None and not values.is_nan(values.keyed(each.value)[1])
+
+
 class Proposal:
     """What one index proposes for one query. `usable` is false where only a look at every record is safe."""
 
@@ -132,6 +136,18 @@ class Proposal:
         if len(shape.order) > 1 and downwards != {False}:
             return len(self.runs) <= 1
         return downwards != {True} or len(self.runs) <= 1
+
+    @property
+    def exact(self) -> bool:
+        """Whether the first entries of the index are the answer, with nothing to check: each filter names its group."""
+        filters = self.query.filters
+        plain = self.early and not self.index.odd and len(self.runs) <= 1 and not self._in_groups
+        return plain and len(filters) == len(self.index.shape.equal) and all(map(_names_a_group, filters))
+
+    def first(self) -> list[Key]:
+        """The keys of an exact answer, in its order."""
+        end = self.query.offset + (self.query.limit or 0)
+        return [entry[3] for entry in itertools.islice(self._walk(), self.query.offset, end)] if self.runs else []
 
     def _never_refused(self, each: Filter) -> bool:
         """Whether the filter has an answer for every record, so that none that is left out could refuse the query."""

@@ -148,11 +148,19 @@ class Request:
         await self.send(start)
 
     async def _acknowledge(self) -> bool:
-        """End the first unit before the first byte. False: it was refused, and the client has been told."""
-        unit, self.scope.unit = self.scope.unit, self.units.begin(f"{self.name} (later)")
+        """End the first unit before the first byte. False: it was refused, and the client has been told.
+
+        One that has changed nothing is the second one as well.
+        """
+        unit = self.scope.unit
+        nothing = not unit and unit.doomed is None
+        if not nothing:
+            self.scope.unit = self.units.begin(f"{self.name} (later)")
         assert self.start is not None
         try:
-            if self.middleware.on_error == "discard" and self.start["status"] >= 400:
+            if nothing:
+                pass
+            elif self.middleware.on_error == "discard" and self.start["status"] >= 400:
                 self.units.discard(unit)
             else:
                 self.units.end(unit)

@@ -80,6 +80,16 @@ class Backing:
             self._sample([key for key, _ in items[:SAMPLED]])
         return items
 
+    def page(self, query: Query, peek: Peek[Any]) -> list[tuple[Key, Any]] | None:
+        """A query's whole answer of live records, where an index has it; else None."""
+        store = self.store
+        if isinstance(store, JsonFileStore):
+            store.refresh()
+        items = store.views.page(query, peek)
+        if items is not None and store.phase == "dual_write":
+            self._sample([key for key, _ in items[:SAMPLED]])
+        return items
+
     def image_size(self) -> int:
         """How many live records there are."""
         if isinstance(self.store, JsonFileStore):

@@ -33,6 +33,7 @@ class JsonReads:
     _query: Callable[..., Query]
     _pending: Callable[..., Pending[Any]]
     _held: Callable[[Query], list[tuple[Key, Any]]]
+    _selected: Callable[[Query], list[tuple[Key, Any]]]
     _find_rows: Callable[[Query], Step[list[tuple[Key, Any]]]]
     _get: Callable[[Key], Step[Any]]
     _known_statements: Any
@@ -88,7 +89,7 @@ class JsonReads:
 
     def _find_json(self, query: Query) -> Step[bytes]:
         if not self._backing.reads_sql():
-            return _joined(self._array(evaluate.select(query, self._held(query), self._peek)))
+            return _joined(self._array(self._selected(query)))
         made = yield from self._made_by_sql(query)
         if made is not None and made.items is not None:
             return made.items
@@ -96,7 +97,7 @@ class JsonReads:
 
     def _list_json(self, query: Query) -> Step[JsonList]:
         if not self._backing.reads_sql():
-            texts = self._array(evaluate.select(query, self._held(query), self._peek))
+            texts = self._array(self._selected(query))
             return JsonList(_joined(texts), self._count_held(query))
         made = yield from self._made_by_sql(query, total=True)
         if made is not None and made.items is not None:

@@ -46,6 +46,7 @@ Key = Hashable
 Items = list[tuple[Key, Any]]
 DELETED = ABSENT
 CHUNK_ROWS = 5_000  # keys in one statement
+CHECKED = 1_000  # names of fields that are remembered
 
 
 class Backing(Line, Protocol):
@@ -70,6 +71,10 @@ class Backing(Line, Protocol):
 
     def candidates(self, query: Query, peek: evaluate.Peek[Any]) -> Items | None:
         """Live records in insertion order among which the answer is; None where no index can tell."""
+        ...
+
+    def page(self, query: Query, peek: evaluate.Peek[Any]) -> Items | None:
+        """A query's whole answer of live records, in its order; None where no index has it."""
         ...
 
     def unit_changes(self) -> Mapping[Key, Any]:
@@ -128,6 +133,7 @@ class Repository(JsonReads):
 
     def __init__(self, backing: Backing) -> None:
         self._backing = backing
+        self._checked: set[str] = set()  # fields that may be asked for
         self._statements: list[Statements] = []  # one, shared with the repositories of all scopes
         self._reads = GroupReads(backing, self._compiler, lambda at: at.records_of([]))
         self._json_reads = GroupReads(backing, self._compiler, self._texts_statement)
@@ -429,8 +435,13 @@ class Repository(JsonReads):
         if self._backing.reads_sql():
             found = yield from self._find_rows(query)
         else:
-            found = evaluate.select(query, self._held(query), self._peek)
+            found = self._selected(query)
         return [shape(key, record) for key, record in found]
+
+    def _selected(self, query: Query) -> Items:
+        """The image's answer to a query."""
+        page = self._backing.page(query, self._peek)
+        return evaluate.select(query, self._held(query), self._peek) if page is None else page
 
     def _held(self, query: Query) -> Items:
         """The image's records among which the answer is: what an index proposes, else all of them."""
@@ -551,6 +562,13 @@ class Repository(JsonReads):
 
     def _known(self, field: str) -> None:
         """Raises BadQuery for a field that no record of the declared type has."""
+        if field in self._checked:
+            return
+        self._check(field)
+        if len(self._checked) < CHECKED:
+            self._checked.add(field)
+
+    def _check(self, field: str) -> None:
         fields = self._backing.record_type.fields
         if field == PLACE and self._backing.place is not None:
             return

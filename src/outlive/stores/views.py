@@ -77,6 +77,22 @@ class Views:
             found = self._best(query, peek)
             return None if found is None else self._items(found)
 
+    def page(self, query: Query, peek: Peek[Any]) -> Items | None:
+        """A query's whole answer, where an index has it in its order and nothing is left to check; else None."""
+        if query.limit is None or not query.filters or not self.indexes or not self.usable:
+            return None
+        with self.store.units.lock:
+            if (self.stale and not self._fresh(peek)) or self.stale:
+                return None
+            wanted = shapes(query)
+            proposal = self._proposal(wanted[0], query, peek) if wanted else None
+            if proposal is None or not proposal.exact:
+                return None
+            self._queries += 1
+            proposal.index.used_at, proposal.index.upkeep = self._queries, 0
+            find = self.store.image_get
+            return [(key, find(key)) for key in proposal.first()]
+
     def _first(self, query: Query) -> Items | None:
         """The first records of the image, where nothing else is asked."""
         need = query.offset + (query.limit or 0)
