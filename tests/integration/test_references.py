@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -370,6 +371,24 @@ service = outlive.Service("plant")
 machines = outlive.mapping("machines", Machine, key="id", service=service)
 checks = outlive.mapping("checks", Check, key="id", references={"machine_id": machines}, service=service)
 """
+
+
+@dataclasses.dataclass
+class Part:
+    id: uuid.UUID
+    whole_id: uuid.UUID | None = None
+
+
+def test_the_missing_parent_is_named_whatever_its_key_is(stage: Stage) -> None:
+    """Keys that a record does not hold as plain text are told from each other too."""
+    service = stage.service("plant")
+    options: dict[str, Any] = {"key": "id", "service": service, "phase": "database"}
+    parts = outlive.mapping("parts", Part, references={"whole_id": "parts"}, **options).repository
+    whole, part, missing = (uuid.UUID(int=number) for number in (1, 2, 3))
+    with service.open():
+        parts.bulk_put([Part(part, whole), Part(whole)]).result()
+        with pytest.raises(Unholdable, match=f"whole_id: parts has no record {missing}"):
+            parts.put(Part(uuid.UUID(int=4), missing)).result()
 
 
 def test_a_folder_is_loaded_parents_first(

@@ -60,7 +60,7 @@ def broken(writes: Iterable[Write], error: psycopg.Error) -> Broken | None:
     writes, values = list(writes), named["values"]
     for write in writes:
         for each in _held_by(write.store.table, error):
-            if write.op != "delete" and str((write.document or {}).get(each.field)) == values:
+            if _cell(write, each.column) == values:
                 return Broken(write, each.field, f"{each.parent} has no record {values}")
     child = error.diag.table_name or "another store"
     for write in writes:
@@ -69,6 +69,18 @@ def broken(writes: Iterable[Write], error: psycopg.Error) -> Broken | None:
                 write, "", f"records of {child} refer to it; delete them, or let them refer to another, first"
             )
     return None
+
+
+def _cell(write: Write, column: str) -> str | None:
+    """What the write puts into a column, as PostgreSQL's text."""
+    table = write.store.table
+    if write.document is None or column not in table.column_names:
+        return None
+    try:
+        row: tuple[str | None, ...] = table.row(write.key, write.document, 0, 0)
+    except Unholdable:
+        return None
+    return row[table.column_names.index(column)]
 
 
 def _held_by(table: Any, error: psycopg.Error) -> list[Any]:
