@@ -240,3 +240,50 @@ def test_requests_at_the_same_time_lose_nothing(http: Running, tenant: str, form
     assert [each.status_code for each in started].count(200) == 1
     actions = [each["action"] for each in events(http, tenant, made)]
     assert (actions.count("started"), actions.count("updated")) == (1, len(added))
+
+
+SCOPED = [
+    ("GET", "", 200), ("POST", "", 201), ("GET", "/today", 200), ("GET", "/upcoming", 200), ("GET", "/stats", 200),
+    ("GET", "/analytics", 200), ("GET", "/{task_id}", 404), ("PUT", "/{task_id}", 404), ("DELETE", "/{task_id}", 404),
+    ("GET", "/{task_id}/history", 404), ("POST", "/{task_id}/start", 404), ("POST", "/{task_id}/complete", 404),
+    ("POST", "/{task_id}/cancel", 404), ("POST", "/{task_id}/evidence", 404),
+    ("POST", "/from-template/{template_id}", 404),
+]  # fmt: skip
+SCOPED_TEMPLATES = [
+    ("GET", "", 200),
+    ("POST", "", 201),
+    ("GET", "/{template_id}", 404),
+    ("DELETE", "/{template_id}", 404),
+]
+
+
+def test_no_tenant_sees_another(http: Running, tenant: str) -> None:
+    """Every route but /healthz: 400 without a tenant, and to others one tenant's records are not there."""
+    other = head(tenant + "_other")
+    day = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    made = create(http, tenant, due_date=day.isoformat())
+    template = http.post(TEMPLATES, headers=head(tenant), json={"name": "a", "title": "b"}).json()
+    names = {"task_id": made["task_id"], "template_id": template["template_id"]}
+    routes = [(method, BASE + path, status) for method, path, status in SCOPED]
+    routes += [(method, TEMPLATES + path, status) for method, path, status in SCOPED_TEMPLATES]
+    documented = http.get("/openapi.json").json()["paths"]
+    assert {(method.upper(), path) for path, way in documented.items() for method in way} == {
+        *((method, path) for method, path, _ in routes),
+        ("GET", "/healthz"),
+    }
+    query = {"evidence_type": "note", "content": "n"}
+    for method, path, status in routes:
+        options: dict[str, Any] = {"params": query}
+        if method in ("POST", "PUT"):
+            options["json"] = {"title": "t", "name": "n"}
+        for headers in ({}, {"X-Tenant-Id": ""}):
+            refused = http.request(method, path.format(**names), headers=headers, **options)
+            assert (refused.status_code, refused.json()) == (400, {"detail": "X-Tenant-Id header is required"})
+        answer = http.request(method, path.format(**names), headers=other, **options)
+        assert answer.status_code == status, (method, path)
+        if method == "GET":
+            assert made["task_id"] not in answer.text
+            assert template["template_id"] not in answer.text
+    assert read(http, tenant)["tasks"] == [made]
+    assert http.get(TEMPLATES, headers=head(tenant)).json()["templates"] == [template]
+    assert len(events(http, tenant, made)) == 1
