@@ -22,17 +22,24 @@ def declare(name: str, file: str) -> outlive.Service:
     return service
 
 
-def build(service: outlive.Service, title: str, *routers: APIRouter, health: dict[str, Any]) -> FastAPI:
-    """The application: the routers, `/healthz` with `health` and the state of the database, and outlive around it."""
+def build(
+    service: outlive.Service,
+    title: str,
+    *routers: APIRouter,
+    health: dict[str, Any],
+    health_paths: tuple[str, ...] = ("/healthz",),
+) -> FastAPI:
+    """The application: the routers, health with the state of the database, and outlive around it."""
     app = FastAPI(title=title)
     for router in routers:
         app.include_router(router)
 
-    @app.get("/healthz")
     async def healthz() -> dict[str, Any]:
         outlive.show_unsettled()
         return {**health, "database": "connected" if await outlive.is_connected(service) else "disconnected"}
 
+    for path in health_paths:
+        app.get(path)(healthz)
     app.add_exception_handler(Unholdable, _unholdable)
     app.add_exception_handler(BadQuery, _bad_query)
     app.add_exception_handler(KeyTaken, _key_taken)

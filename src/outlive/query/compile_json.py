@@ -180,11 +180,11 @@ def _members(texts: Mapping[str, Piece], form: JsonForm) -> Iterator[Piece]:
         opening = _opening(group or form.names[field], first=field == next(iter(texts)))
         if group is not None:
             begun.add(group)
-            yield build("{} || ({})", opening, _object(texts, form, group))
-        elif field in form.unless_none:
-            yield build("CASE ({}) WHEN 'null' THEN '' ELSE {} || ({}) END", text, opening, text)
+        shown = text if group is None else _object(texts, form, group)
+        if (group or field) in form.unless_none:
+            yield build("CASE ({}) WHEN 'null' THEN '' ELSE {} || ({}) END", shown, opening, shown)
         else:
-            yield build("{} || ({})", opening, text)
+            yield build("{} || ({})", opening, shown)
 
 
 def _object(texts: Mapping[str, Piece], form: JsonForm, group: str) -> Piece:

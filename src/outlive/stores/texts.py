@@ -35,7 +35,7 @@ class JsonView:
     `names` gives the fields that have another name there, `hide` those that are left out. `utc` is what aware times in
     UTC end with: "+00:00", "Z", or "" for services that always answered without a zone; `utc_of` says it for single
     fields. `gather` makes one object of several fields, null where all of them are None; `unless_none` names fields
-    that are left out where they are None. Not for Pydantic models, which say all of this themselves.
+    and such objects that are left out where they are None. Not for Pydantic models, which say all of this themselves.
     """
 
     names: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -84,6 +84,8 @@ def _viewed(record: Any, view: JsonView) -> dict[str, Any]:
     for group in view.gather:
         if group in shown and all(part is None for part in shown[group].values()):
             shown[group] = None
+            if group in view.unless_none:
+                del shown[group]
     return shown
 
 

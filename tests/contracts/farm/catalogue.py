@@ -31,6 +31,7 @@ class Known:
 
 TENANT = {"X-Tenant-Id": "tenant_generated"}
 SERVICES = [
+    Known("alerts", "services.farm.alerts", "alert-service", TENANT),
     Known("equipment", "services.farm.equipment", "equipment-service"),
     Known("tasks", "services.farm.tasks", "task-service", headers=TENANT),
     Known("notifications", "services.farm.notifications", "notification-service"),

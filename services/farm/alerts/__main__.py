@@ -1,0 +1,8 @@
+"""`python -m services.farm.alerts`: serve on PORT, else 8107."""
+
+from __future__ import annotations
+
+from services.farm.common.app import serve
+
+if __name__ == "__main__":
+    serve("services.farm.alerts.api:app", 8107)

@@ -1,0 +1,47 @@
+"""Figures over the alerts of a period, all tenants together, as the contract has them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Any
+
+from services.farm.alerts.records import Status
+from services.farm.alerts.stores import alerts
+from services.farm.common import clock
+from services.farm.common.app import refused
+
+PERIOD = re.compile(r"(\d{1,5})d", re.ASCII)
+
+
+def since(period: str) -> dt.datetime:
+    """Where a period `<n>d` that ends now begins. Raises 422 for any other text."""
+    found = PERIOD.fullmatch(period)
+    if found is None:
+        raise refused("a period is a number of days, such as 30d", "query", "period")
+    return clock.now() - dt.timedelta(days=int(found[1]))
+
+
+async def of(field_id: str | None, period: str) -> dict[str, Any]:
+    """Counts, rates in percent by current status, and the mean hours to a resolution."""
+    filters: dict[str, Any] = {"created_at__gte": since(period)}
+    if field_id:
+        filters["fields__has"] = field_id
+    repository = alerts.repository.across_tenants()
+    by_status = await repository.count(by="status", **filters)
+    total = sum(by_status.values())
+    hours = await repository.avg("resolution_hours", status=Status.RESOLVED, **filters)
+    return {
+        "total_alerts": total,
+        "active_alerts": by_status.get("active", 0),
+        "by_type": await repository.count(by="type", **filters),
+        "by_severity": await repository.count(by="severity", **filters),
+        "by_status": by_status,
+        "acknowledged_rate": _percent(by_status.get("acknowledged", 0), total),
+        "resolved_rate": _percent(by_status.get("resolved", 0), total),
+        "average_resolution_hours": None if hours is None else round(float(hours), 2),
+    }
+
+
+def _percent(part: int, whole: int) -> float:
+    return round(part / whole * 100, 2) if whole else 0.0
