@@ -25,6 +25,7 @@ class AlertRow(SystemColumns, Base):
         Index("ix_alerts_tenant_type", "tenant_id", "type", "created_at"),
         Index("ix_alerts_created", "created_at"),
         Index("ix_alerts_fields", "fields", postgresql_using="gin"),
+        {"postgresql_partition_by": "RANGE (created_at)"},
     )
 
     id: Mapped[Words] = mapped_column(primary_key=True)
@@ -43,7 +44,7 @@ class AlertRow(SystemColumns, Base):
     more: Mapped[Object] = mapped_column("extra_metadata", info={"field": "metadata"})
     source_service: Mapped[Words | None]
     correlation_id: Mapped[Words | None]
-    created_at: Mapped[Moment]
+    created_at: Mapped[Moment] = mapped_column(primary_key=True)
     expires_at: Mapped[Moment | None]
     acknowledged_at: Mapped[Moment | None]
     acknowledged_by: Mapped[Words | None]

@@ -22,7 +22,8 @@ class AlertRepository(outlive.Repository):
 
 alerts = outlive.mapping(
     "alerts", Alert, key="id", tenant="tenant_id", model=models.AlertRow, repository=AlertRepository, service=service,
-    place=("lat", "lng"), indexes=[("tenant_id", "created_at"), ("status", "expires_at"), "field_id"],
+    place=("lat", "lng"), partition_by=("created_at", "quarter"),
+    indexes=[("tenant_id", "created_at"), ("status", "expires_at"), "field_id"],
 )  # fmt: skip
 rules = outlive.mapping(
     "alert_rules", Rule, key="id", model=models.RuleRow, service=service, indexes=[("field_id", "enabled"), "enabled"]

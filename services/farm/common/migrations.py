@@ -31,7 +31,7 @@ def document() -> JSONB:
     return JSONB(none_as_null=True)
 
 
-def create(name: str, *parts: Any) -> sa.Table:
+def create(name: str, *parts: Any, **options: Any) -> sa.Table:
     """Creates a table of these columns and constraints, with outlive's own columns at its end."""
     return op.create_table(
         name,
@@ -39,6 +39,7 @@ def create(name: str, *parts: Any) -> sa.Table:
         sa.Column("outlive_version", sa.BigInteger, nullable=False),
         sa.Column("outlive_position", sa.Numeric, nullable=False),
         sa.Column("outlive_extra", document()),
+        **options,
     )
 
 

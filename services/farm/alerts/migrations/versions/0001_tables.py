@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
+from outlive.postgres.partitions import create_ahead
 from services.farm.common.migrations import create, document, isolate, moment, needed, several, words
 
 revision = "0001"
@@ -71,12 +75,14 @@ def _alerts() -> None:
         sa.Column("governorate", words()),
         sa.Column("lat", sa.Double),
         sa.Column("lng", sa.Double),
-        sa.PrimaryKeyConstraint("id", name="pk_alerts"),
+        sa.PrimaryKeyConstraint("id", "created_at", name="pk_alerts"),
+        postgresql_partition_by="RANGE (created_at)",
     )
     isolate(table)
+    create_ahead(op, "alerts", "quarter", around=dt.datetime.now(dt.UTC).date())
 
 
-def _stamps(what: str) -> tuple[sa.Column[str], sa.Column[str]]:
+def _stamps(what: str) -> tuple[sa.Column[Any], sa.Column[Any]]:
     return sa.Column(f"{what}_at", moment()), sa.Column(f"{what}_by", words())
 
 
