@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 
 import outlive
-from outlive.errors import BadQuery, ForeignTenant, KeyTaken, Unholdable
+from outlive.errors import BadQuery, Conflict, ForeignTenant, KeyTaken, Unholdable
 from outlive.settings import load_dotenv
 from services.farm.common import settings
 
@@ -43,6 +43,7 @@ def build(
     app.add_exception_handler(Unholdable, _unholdable)
     app.add_exception_handler(BadQuery, _bad_query)
     app.add_exception_handler(KeyTaken, _key_taken)
+    app.add_exception_handler(Conflict, _conflict)
     app.add_exception_handler(ForeignTenant, _foreign)
     outlive.install(app, service=service)
     return app
@@ -73,6 +74,11 @@ async def _bad_query(_: Request, error: Any) -> JSONResponse:
 
 async def _key_taken(_: Request, error: Any) -> JSONResponse:
     return JSONResponse({"detail": f"{error.key} is taken"}, 409)
+
+
+async def _conflict(_: Request, error: Any) -> JSONResponse:
+    """A unit that a route waited for itself."""
+    return JSONResponse({"detail": str(error)}, 409)
 
 
 async def _foreign(_: Request, _error: Any) -> JSONResponse:

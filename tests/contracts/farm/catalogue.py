@@ -32,6 +32,7 @@ class Known:
 TENANT = {"X-Tenant-Id": "tenant_generated"}
 SERVICES = [
     Known("alerts", "services.farm.alerts", "alert-service", TENANT),
+    Known("billing", "services.farm.billing", "billing-core", environment={"ENVIRONMENT": "development"}),
     Known("equipment", "services.farm.equipment", "equipment-service"),
     Known("tasks", "services.farm.tasks", "task-service", headers=TENANT),
     Known("notifications", "services.farm.notifications", "notification-service"),

@@ -1,0 +1,1 @@
+"""What the service was: dicts, a list and a counter in memory."""
