@@ -54,7 +54,7 @@ _DOMAIN = frozenset[str]().union(
     contact address lead deal ticket incident secret credential whitelist blacklist blocklist allowlist revoked
     subscription reservation service_registration inbox mailbox mail email sms notification nickname afk birthday
     level xp inventory prescription loot quest clan party trade giveaway suggestion report todo memo memory data db
-    database store storage repository repo records url link short shortened otp code survey response_record poll form_entry
+    database store storage repository repo records url link short shortened otp code survey poll
     resource device sensor reading telemetry job result board retained""")
 RUNNING = word_set("""
     client handler controller runner worker server engine adapter driver provider manager loader connection tracer
@@ -68,6 +68,8 @@ KEEPERS = word_set("""
 
 _ANY_QUEUE = word_set("""
     limited size sized bounded priority ordered multi fifo lifo async sync thread safe simple base abstract data""")
+_OF_STORAGES = word_set("""
+    backend manager plugin bot component server scheduler engine provider state handler controller file archive""")
 ENOUGH = 3
 
 
@@ -116,7 +118,7 @@ class Evidence:
         if self.own & PARTS:
             shown = self.keyed() or self.records() or self.domain()
             score[f"named after a part of a machine: {min(self.own & PARTS)}"] = (
-                -2 if self.storage() else -2 - len(self.own & PARTS) if shown else -5
+                -2 if self.storage() else -1 - 2 * len(self.own & PARTS) if shown else -5
             )
         saved = bool(self.world.saved.get(self.slot.key))
         if self.slot.path in self.world.libraries and not self.storage() and not saved:
@@ -171,9 +173,11 @@ class Evidence:
 
     def storage(self) -> bool:
         """Whether its class, or one that it comes from, is named as a storage."""
-        if singular(self.owner[-1]) in {"proxy", "error", "exception", "config", "stream", "reporter", "option"}:
+        if singular(self.owner[-1]) in (MACHINES | RUNNING) - _OF_STORAGES:
             return False
         at = (self.slot.key[0], self.slot.key[1])
+        if self.world.longevity.in_memory(at):
+            return True
         names = [at[1], *(base[1] for base in self.world.resolver.bases(at)[0])]
         return any(set(words(each)) & STORAGE_WORDS for each in names)
 

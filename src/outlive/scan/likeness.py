@@ -9,7 +9,7 @@ from functools import cache
 
 from outlive.scan.annotations import element_of, parts
 from outlive.scan.catalogue import Entry
-from outlive.scan.entries import TEST_FILES, serving
+from outlive.scan.entries import OUTSIDE, TEST_FILES, serving
 from outlive.scan.hints import (
     ALWAYS_REGISTER,
     AMBIGUOUS,
@@ -17,6 +17,7 @@ from outlive.scan.hints import (
     CALLABLE_TYPES,
     COUNT_WORDS,
     EXAMPLE_PATHS,
+    INNER,
     LINK_CALLS,
     LINK_KEYS,
     LINK_TYPES,
@@ -25,6 +26,7 @@ from outlive.scan.hints import (
     LIVE_MODULES,
     LIVE_OWNERS,
     METRIC_WORDS,
+    OWN_DOORS,
     PLAIN,
     REGISTER_WORDS,
     TRAFFIC_WORDS,
@@ -211,6 +213,8 @@ class Likeness:
             return False
         if value[0] == "t":
             return any(self._link(at, each) for each in value[1])
+        if value[0] == "k" and value[1] == "dict":
+            return any(name in LIVE_FIELDS and self._link(at, inner) for name, inner, _ in value[4])
         if value[0] != "p":
             return False
         return self._link_name(at, value[1])
@@ -221,7 +225,7 @@ class Likeness:
             return False
         for param in scope.params:
             if param.name == name and param.annotation:
-                return bool(LINK_TYPES.search(param.annotation))
+                return self._of_link_type(param.annotation)
         for bind in scope.binds:
             if bind.target == name and bind.value[0] == "c" and bind.value != ("p", name):
                 return self._link(at, bind.value) or bool(LINK_TYPES.search(bind.annotation))
@@ -260,7 +264,7 @@ class Likeness:
         if fills and all(self._by_decorator(use) for use in fills):
             return Verdict("registry", ["a decorator fills it with what it decorates"])
         owner = words(self.slot.key[1]) if self.slot.kind in {"class", "instance"} else ()
-        if self.own_words & ALWAYS_REGISTER or owner[-1:] == ("registry",):
+        if self.own_words & ALWAYS_REGISTER or (owner[-1:] == ("registry",) and not self._put_from_outside()):
             return Verdict("registry", ["named a registry of code"])
         if self.own_words & REGISTER_WORDS and not any(serving(self.world.entries(use.at)) for use in self.later):
             return Verdict(
@@ -268,6 +272,15 @@ class Likeness:
                 [f"named a registry ({', '.join(sorted(self.own_words & REGISTER_WORDS))}), not written while serving"],
             )
         return None
+
+    def _put_from_outside(self) -> bool:
+        """Whether requests or messages of somebody else put in what they bring."""
+        return any(
+            each.kind in OUTSIDE and each.framework not in INNER | OWN_DOORS
+            for use in self.later
+            if use.how in INSERTS
+            for each in self.world.entries(use.at)
+        )
 
     def _kept_commands(self, held: str) -> bool:
         """Whether `Command` is a record here: a storage makes its objects itself, and nobody calls them."""

@@ -211,11 +211,16 @@ class Longevity:
     def named(self, owner: At) -> bool:
         """Whether a class is named as one that keeps what it is given."""
         found = words(self.resolver.scope(owner).name)
-        if owner[0].rpartition("/")[2].removesuffix(".py") in _IN_MEMORY and "cache" not in found:
+        if self.in_memory(owner):
             return True
         if set(found) & STORAGE_WORDS or (len(found) > 1 and found[-1] == "queue" and not self._generic(owner)):
             return True
         return bool(set(found) & HOLDER_WORDS) and not self._collection(owner)
+
+    def in_memory(self, owner: At) -> bool:
+        """Whether a class stands in a module for what is kept in memory, as one of several storages."""
+        module = owner[0].rpartition("/")[2].removesuffix(".py")
+        return module in _IN_MEMORY and "cache" not in words(self.resolver.scope(owner).name)
 
     def _collection(self, owner: At) -> bool:
         """Whether it is a container class itself, which says nothing of how long one lives."""
