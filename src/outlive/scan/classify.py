@@ -59,6 +59,9 @@ def _database(slot: Slot) -> Verdict:
     return Verdict("store", [f"{slot.container}: a database that ends with the process"])
 
 
+_CLOCKS = re.compile(r"(^|\.)(time|monotonic|perf_counter|now|utcnow|today)$")
+
+
 class _Case(Likeness):
     def short_lived(self) -> str:
         """Why a container dies with an object or a call, empty when it lives on."""
@@ -242,6 +245,8 @@ class _Case(Likeness):
             return "replaced as a whole by what was computed, never added to"
         if parts(slot.annotation)[0].lower() == "tuple":
             return "a tuple that is replaced as a whole"
+        if self._moments() and not Evidence(self, _doors(self.world, self.later)).domain():
+            return "when something happened last, which begins again"
         if slot.kind in {"instance", "module"} and self._set_up():
             return "filled only by what puts the program together"
         if slot.container == "list" and words(slot.name)[-1:] in {("path",), ("paths",), ("dirs",)}:
@@ -338,6 +343,11 @@ class _Case(Likeness):
         if self.slot.container in PLAIN or not fills or any(use not in [*filling, *emptied] for use in self.later):
             return False
         return all(set(words(use.at[1].rsplit(".", 1)[-1])[:1]) & SETTING_UP for use in fills)
+
+    def _moments(self) -> bool:
+        """Whether nothing is put in but the time at which it is put in."""
+        values = [use.value for use in self.later if use.how in INSERTS]
+        return bool(values) and all(value[0] == "c" and _CLOCKS.search(value[1]) for value in values)
 
     def _registered_first(self) -> bool:
         """Whether all that is in it was registered, by functions that no door leads to."""

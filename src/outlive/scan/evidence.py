@@ -39,7 +39,7 @@ PARTS = word_set("""
     cmd process thread pid fd descriptor readable writable future lock coroutine callback handler listener
     observer plugin extension loader parser session param prefix suffix arch target dependency dep file line
     timing timer interval metric stat statistic profiler profile trace output input known seen visited processed
-    pending_ack inflight ack retry attempt backoff capability registered available loaded enabled disabled
+    pending_ack inflight ack retry attempt backoff capability registered available loaded enabled disabled template
     info metadata meta context env environment map mapping table lookup alias""")
 IDS = word_set("""
     id ids uid uuid guid token email username userid sid nick nickname phone slug code isbn sku login account user
@@ -116,13 +116,13 @@ class Evidence:
         if tail in MACHINES:
             score[f"part of a {tail}, whose content is made again"] = -1 if any(map(self._at_door, self.puts)) else -3
         if self.own & PARTS:
-            shown = self.keyed() or self.records() or self.domain()
+            shown = self._shown()
             score[f"named after a part of a machine: {min(self.own & PARTS)}"] = (
                 -2 if self.storage() else -1 - 2 * len(self.own & PARTS) if shown else -5
             )
         saved = bool(self.world.saved.get(self.slot.key))
         if self.slot.path in self.world.libraries and not self.storage() and not saved:
-            server = set(self.owner) & SERVER_WORDS
+            server = bool(set(self.owner) & SERVER_WORDS) and (self._shown() or len(set(self.owner) & KEEPERS) > 1)
             score["part of a library: programs of others decide how long it lives"] = -1 if server else -4
         elif not self.application and not self.storage() and not self._keeper():
             score["part of a library: its users' programs decide how long it lives"] = -1
@@ -167,6 +167,10 @@ class Evidence:
             score["what is put in comes from the program itself"] = -2
         return score
 
+    def _shown(self) -> bool:
+        """Whether its content itself speaks for records."""
+        return self.keyed() or self.records() or self.domain()
+
     def _keeper(self) -> bool:
         named = {singular(each) for each in self.owner} & KEEPERS
         return bool(named) and not (named == {"queue"} and set(self.owner) - {"queue"} <= _ANY_QUEUE)
@@ -194,6 +198,9 @@ class Evidence:
     def _running(self) -> str:
         """What kind of working part it holds, by the last word of the class; empty for records."""
         named = [element_of(self.slot.annotation), *(at[1] for at in self.slot.records)]
+        own = self.slot.name.lower()
+        if "_to_" in own or "_by_" in own:
+            named.append(own.rpartition("_to_")[2].partition("_by_")[0])
         tails = [singular(each) for name in named for each in words(name.rsplit(".", 1)[-1])[-1:]]
         return next((each for each in tails if each in RUNNING), "")
 

@@ -26,7 +26,7 @@ AMBIGUOUS = frozenset({"Task", "Job", "Event", "Session", "Channel", "Subscripti
 LIVE_MODULES = word_set("""
     asyncio threading multiprocessing concurrent socket trio anyio curio gevent eventlet discord nextcord disnake
     aiohttp requests httpx sqlalchemy websockets zmq pika aio_pika grpc paramiko asyncssh redis celery kombu
-    builtins""")
+    apscheduler schedule rq dramatiq builtins""")
 LINK_CALLS = re.compile(
     r"(^|\.)(create_task|ensure_future|Lock|RLock|Semaphore|Event|Queue|Future|create_future|Thread|Timer|Popen|Process|"
     r"Condition|call_later|create_subprocess_\w+|open_connection|start_server|WebSocketResponse|accept|connect|ClientSession|"
@@ -54,7 +54,7 @@ TEST_PATHS = re.compile(
 )
 TEST_CLASS = re.compile(r"^_?(Fake|Mock|Stub|Dummy|Spy|Test[A-Z])|(Mock|Stub|Fake|Double|TestCase|Tests)$")
 EPHEMERAL_WORDS = word_set("""
-    warned deprecated once cooldown cooldowns throttle debounce ratelimit limiter ratelimiter backoff inflight dirty""")
+    warned deprecated once cooldown cooldowns cd cds throttle debounce ratelimit limiter ratelimiter backoff inflight dirty""")
 ORM_CALLS = word_set("""
     commit add create save execute fetch scalars filter insert get_or_none bulk_create all""")
 EXAMPLE_PATHS = re.compile(

@@ -341,7 +341,8 @@ class Likeness:
         named = self.own_words & CACHE_WORDS or (
             self.name_words & CACHE_WORDS and self.slot.kind in {"class", "instance"}
         )
-        if named and (derived or not self._domain()):
+        owner = set(words(self.slot.key[1])) if self.slot.kind in {"class", "instance"} else set()
+        if named and (derived or owner & CACHE_WORDS or not self._domain()):
             word = min(self.name_words & CACHE_WORDS)
             return Verdict("cache", [f"named a {word}", *derived])
         if derived and not self._edited():
