@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +27,18 @@ def build(
     service: outlive.Service,
     title: str,
     *routers: APIRouter,
-    health: dict[str, Any],
+    health: dict[str, Any] | Callable[[], dict[str, Any]],
     health_paths: tuple[str, ...] = ("/healthz",),
 ) -> FastAPI:
-    """The application: the routers, health with the state of the database, and outlive around it."""
+    """The application: the routers, `health` (or what it answers) with the state of the database, outlive around it."""
     app = FastAPI(title=title)
     for router in routers:
         app.include_router(router)
 
     async def healthz() -> dict[str, Any]:
         outlive.show_unsettled()
-        return {**health, "database": "connected" if await outlive.is_connected(service) else "disconnected"}
+        told = health() if callable(health) else health
+        return {**told, "database": "connected" if await outlive.is_connected(service) else "disconnected"}
 
     for path in health_paths:
         app.get(path)(healthz)

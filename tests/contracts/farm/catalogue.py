@@ -33,6 +33,7 @@ TENANT = {"X-Tenant-Id": "tenant_generated"}
 SERVICES = [
     Known("alerts", "services.farm.alerts", "alert-service", TENANT),
     Known("billing", "services.farm.billing", "billing-core", environment={"ENVIRONMENT": "development"}),
+    Known("crop_health", "services.farm.crop_health", "crop-health-ai"),
     Known("equipment", "services.farm.equipment", "equipment-service"),
     Known("tasks", "services.farm.tasks", "task-service", headers=TENANT),
     Known("notifications", "services.farm.notifications", "notification-service"),

@@ -1,0 +1,1 @@
+"""What the service was: a list in an object, cut at a thousand."""

@@ -1,0 +1,62 @@
+"""Uploaded pictures: which are taken, and where they lie.
+
+With UPLOAD_DIR they are written there and served under /static/uploads; without it only their address is kept, for
+whoever keeps the files. BASE_URL is what addresses begin with.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePath
+
+from fastapi import HTTPException, UploadFile
+
+LIMIT_BYTES = 10 * 1024 * 1024
+BATCH = 20
+NO_IMAGE = "الملف المرفوع ليس صورة صالحة"
+TOO_LARGE = "حجم الصورة كبير جداً (الحد الأقصى 10 ميجابايت)"
+TOO_MANY = "الحد الأقصى 20 صورة في الدفعة الواحدة"
+NONE_VALID = "لم يتم العثور على صور صالحة / No valid images found"
+ENDINGS = frozenset({"jpg", "jpeg", "png", "gif", "webp", "bmp"})
+PATH = "/static/uploads"
+
+
+async def read(image: UploadFile) -> bytes:
+    """The bytes of an upload. Raises 400 for what says that it is no image, and over 10 MB."""
+    if not is_image(image):
+        raise HTTPException(400, NO_IMAGE)
+    if (image.size or 0) > LIMIT_BYTES:
+        raise HTTPException(400, TOO_LARGE)
+    return await image.read()
+
+
+async def read_batch(images: list[UploadFile]) -> list[tuple[str | None, bytes]]:
+    """(name, bytes) of those that are images. Raises 400 for more than 20, and when none is left."""
+    if len(images) > BATCH:
+        raise HTTPException(400, TOO_MANY)
+    taken = [each for each in images if is_image(each) and (each.size or 0) <= LIMIT_BYTES]
+    if not taken:
+        raise HTTPException(400, NONE_VALID)
+    return [(each.filename, await each.read()) for each in taken]
+
+
+def is_image(image: UploadFile) -> bool:
+    """Whether an upload says that it is an image."""
+    return (image.content_type or "").startswith("image/")
+
+
+def folder() -> Path | None:
+    """Where pictures are kept, None where they are not."""
+    named = os.environ.get("UPLOAD_DIR")
+    return Path(named) if named else None
+
+
+def keep(diagnosis_id: str, filename: str | None, content: bytes) -> str:
+    """Writes a picture where pictures are kept; its address. Of the client's name only a known ending is used."""
+    ending = PurePath(filename or "").suffix.lower().removeprefix(".")
+    name = f"{diagnosis_id}.{ending if ending in ENDINGS else 'jpg'}"
+    at = folder()
+    if at is not None:
+        at.mkdir(parents=True, exist_ok=True)
+        (at / name).write_bytes(content)
+    return f"{os.environ.get('BASE_URL') or 'http://localhost:8095'}{PATH}/{name}"
