@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 import schemathesis
@@ -86,10 +87,27 @@ def _try(operation: Any, known: Known, phases: list[Running]) -> None:
         options = {name: request[name] for name in kept if request.get(name) is not None}
         if isinstance(options.get("data"), bytes | str):
             options["content"] = options.pop("data")
+        if "files" in options:
+            options = in_one_piece(options)
         for http in phases:
             case.validate_response(http.request(request["method"], request["url"], **options), checks=CHECKS)
 
     ask()
+
+
+def in_one_piece(options: dict[str, Any]) -> dict[str, Any]:
+    """The options with files as one body, which the checks can read; a file that is no bytes is its text."""
+    named = options.pop("files")
+    files = [(name, _file(given)) for name, given in (named.items() if isinstance(named, dict) else named)]
+    form = httpx.Request("POST", "http://test", files=files, data=options.pop("data", None))
+    headers = {**options.pop("headers", {}), "Content-Type": form.headers["Content-Type"]}
+    return {**options, "content": form.read(), "headers": headers}
+
+
+def _file(given: Any) -> Any:
+    if isinstance(given, tuple):
+        return (given[0], _file(given[1]), *given[2:])
+    return given if isinstance(given, str | bytes) else str(given)
 
 
 @every_service
