@@ -52,3 +52,8 @@ def isolate(table: sa.Table, column: str = "tenant_id") -> None:
     """Forces row-level security by tenant on a table."""
     for statement in policy_statements(table, table.c[column]):
         op.execute(statement)
+
+
+def index_odd_rows(table: str) -> None:
+    """The index of `services.farm.common.tables.odd_rows`."""
+    op.create_index(f"ix_{table}_extra", table, ["outlive_position"], postgresql_where="outlive_extra IS NOT NULL")

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from outlive.postgres.tables import SystemColumns
-from services.farm.common.tables import NAMES, Measure, Moment, Object, Several, Whole, Words
+from services.farm.common.tables import NAMES, Measure, Moment, Object, Several, Whole, Words, odd_rows
 
 OWNER = "tasks.task_id"
 LIVE = text("deleted_at IS NULL")
@@ -27,7 +27,8 @@ class TaskRow(SystemColumns, Base):
         Index("ix_tasks_field_status", "field_id", "status"),
         Index("ix_tasks_due_status", "due_date", "status"),
         Index("ix_tasks_tenant_due", "tenant_id", "due_date", postgresql_where=LIVE),
-        Index("ix_tasks_tenant_completed", "tenant_id", "completed_at", postgresql_where=LIVE),
+        Index("ix_tasks_tenant_completed", "tenant_id", "status", "completed_at", postgresql_where=LIVE),
+        odd_rows("tasks"),
     )
 
     task_id: Mapped[Words] = mapped_column(primary_key=True)
@@ -66,7 +67,7 @@ class TaskRow(SystemColumns, Base):
 
 class EvidenceRow(SystemColumns, Base):
     __tablename__ = "task_evidence"
-    __table_args__ = (Index("ix_task_evidence_task", "task_id", "captured_at"),)
+    __table_args__ = (Index("ix_task_evidence_task", "task_id", "captured_at"), odd_rows("task_evidence"))
 
     evidence_id: Mapped[Words] = mapped_column(primary_key=True)
     task_id: Mapped[Words] = mapped_column(ForeignKey(OWNER, ondelete="RESTRICT"))
@@ -84,6 +85,7 @@ class HistoryRow(SystemColumns, Base):
         Index("ix_task_history_task", "task_id", "created_at"),
         Index("ix_task_history_action", "action", "created_at"),
         Index("ix_task_history_performed_by", "performed_by", "created_at"),
+        odd_rows("task_history"),
     )
 
     history_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
@@ -100,7 +102,7 @@ class HistoryRow(SystemColumns, Base):
 
 class TemplateRow(SystemColumns, Base):
     __tablename__ = "task_templates"
-    __table_args__ = (Index("ix_task_templates_tenant_name", "tenant_id", "name"),)
+    __table_args__ = (Index("ix_task_templates_tenant_name", "tenant_id", "name"), odd_rows("task_templates"))
 
     template_id: Mapped[Words] = mapped_column(primary_key=True)
     tenant_id: Mapped[Words]

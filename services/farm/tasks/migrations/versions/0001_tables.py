@@ -6,13 +6,14 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from services.farm.common.migrations import create, document, isolate, moment, needed, several, words
+from services.farm.common.migrations import create, document, index_odd_rows, isolate, moment, needed, several, words
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
+TABLES = ("tasks", "task_evidence", "task_history", "task_templates")
 INDEXES = (
     ("ix_tasks_tenant_status", "tasks", ["tenant_id", "status"]),
     ("ix_tasks_assigned_status", "tasks", ["assigned_to", "status"]),
@@ -26,7 +27,7 @@ INDEXES = (
 )
 LIVE_INDEXES = (
     ("ix_tasks_tenant_due", ["tenant_id", "due_date"]),
-    ("ix_tasks_tenant_completed", ["tenant_id", "completed_at"]),
+    ("ix_tasks_tenant_completed", ["tenant_id", "status", "completed_at"]),
 )
 
 
@@ -39,10 +40,12 @@ def upgrade() -> None:
         op.create_index(name, table, columns)
     for name, columns in LIVE_INDEXES:
         op.create_index(name, "tasks", columns, postgresql_where="deleted_at IS NULL")
+    for table in TABLES:
+        index_odd_rows(table)
 
 
 def downgrade() -> None:
-    for table in ("task_templates", "task_history", "task_evidence", "tasks"):
+    for table in reversed(TABLES):
         op.drop_table(table)
 
 
