@@ -3,10 +3,10 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test smoke check faults bench million docs serve
+.PHONY: services serve-all help setup demo test smoke check faults bench million docs serve
 
 help:
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): requirements/dev.txt pyproject.toml tools/setup.sh
 	@bash tools/setup.sh
@@ -33,6 +33,9 @@ check: $(READY) ## lint, format, types, import direction, sizes, no registry nam
 	@$(PYTHON) tools/check_sizes.py
 	@$(PYTHON) tools/check_hosts.py
 
+services: $(READY) ## every service: more generated requests, kill -9 and phase changes under load (long)
+	OUTLIVE_ALL_SERVICES=1 OUTLIVE_EXAMPLES=25 $(PYTHON) -m pytest -n 2 --dist worksteal tests/contracts
+
 faults: $(READY) ## 300 seeded runs with real kills (long); OUTLIVE_SEED repeats one
 	@$(PYTHON) -m tests.faults
 
@@ -45,6 +48,9 @@ million: $(READY) ## a million records loaded, verified, damaged by hand, found 
 
 docs: $(READY) ## every link works; every command, error and setting has its entry
 	$(PYTHON) -m pytest tests/docs -q
+
+serve-all: $(READY) ## every service on one PostgreSQL, with the memory of each
+	@$(PYTHON) -m services.serve_all
 
 serve: $(READY) ## a service on its port: make serve S=equipment; without S the home budget
 	@$(PYTHON) -m services.$(if $(S),$(if $(wildcard services/farm/$(S)),farm.$(S),$(S)),home_budget)

@@ -1,0 +1,51 @@
+"""How a record gets into each service, and where it is found again; a service that is not named is not killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Request = tuple[str, str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """How a record gets into a service, and where it is found again.
+
+    `enter(tenant, number)` is a request that keeps something; `found(tenant, number, answer)` is a request that answers
+    200 only where that is kept.
+    """
+
+    enter: Callable[[str, int], Request]
+    found: Callable[[str, int, Any], Request]
+
+
+def of(tenant: str, **more: Any) -> dict[str, Any]:
+    """Options of a request with the tenant in its header."""
+    return {"headers": {"X-Tenant-Id": tenant}, **more}
+
+
+ALERT = {"field_id": "f", "type": "pest", "severity": "high", "message": "m"}
+ALERTS = Trace(
+    lambda tenant, number: ("POST", "/alerts", of(tenant, json={**ALERT, "title": f"a{number}"})),
+    lambda tenant, number, answer: ("GET", f"/alerts/{answer['id']}", of(tenant)),
+)
+EQUIPMENT = Trace(
+    lambda tenant, number: (
+        "POST",
+        "/api/v1/equipment",
+        of(tenant, json={"name": f"e{number}", "equipment_type": "pump"}),
+    ),
+    lambda tenant, number, answer: ("GET", f"/api/v1/equipment/{answer['equipment_id']}", of(tenant)),
+)
+TASKS = Trace(
+    lambda tenant, number: ("POST", "/api/v1/tasks", of(tenant, json={"title": f"t{number}"})),
+    lambda tenant, number, answer: ("GET", f"/api/v1/tasks/{answer['task_id']}", of(tenant)),
+)
+SUBSCRIBER = {"name_ar": "م", "email": "a@example.com", "phone": "1", "plan_id": "starter"}
+BILLING = Trace(
+    lambda tenant, number: ("POST", "/v1/tenants", {"json": {**SUBSCRIBER, "name": f"{tenant} {number}"}}),
+    lambda tenant, number, answer: ("GET", f"/v1/tenants/{answer['tenant_id']}", {}),
+)
+TRACES = {"alerts": ALERTS, "billing": BILLING, "equipment": EQUIPMENT, "tasks": TASKS}
