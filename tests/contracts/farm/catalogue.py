@@ -19,6 +19,7 @@ class Known:
     headers: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     has_before: bool = True
+
     @property
     def folder(self) -> Path:
         """Where its code lies."""

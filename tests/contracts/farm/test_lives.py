@@ -29,9 +29,10 @@ from outlive.postgres.tenancy import role_statements
 from tests.contracts.farm.catalogue import SERVICES, Known
 from tests.contracts.farm.conftest import PHASES, open_service
 from tests.contracts.farm.running import load
+from tests.contracts.farm.traces import TRACES
 
 ROOT = Path(__file__).resolve().parents[3]
-TRACED = [known for known in SERVICES if known.trace is not None]
+TRACED = [known for known in SERVICES if known.name in TRACES]
 SAMPLE = TRACED if os.environ.get("OUTLIVE_ALL_SERVICES") else TRACED[:1]
 sampled = pytest.mark.parametrize("known", SAMPLE, ids=lambda known: known.name)
 HEALTH = ("/healthz", "/health")
@@ -117,9 +118,8 @@ class Load:
                 thread.join(60)
 
     def _client(self, number: int) -> None:
-        trace = self.server.known.trace
-        assert trace is not None
-        with httpx.Client(base_url=self.server.url, timeout=30) as http:
+        trace = self.server.TRACES[known.name]
+            with httpx.Client(base_url=self.server.url, timeout=30) as http:
             while self.running:
                 number += CLIENTS
                 method, path, options = trace.enter(self.tenant, number)
@@ -134,9 +134,8 @@ class Load:
 
     def missing(self) -> list[int]:
         """The acknowledged records that are not found."""
-        trace = self.server.known.trace
-        assert trace is not None
-        with httpx.Client(base_url=self.server.url, timeout=30) as http:
+        trace = self.server.TRACES[known.name]
+            with httpx.Client(base_url=self.server.url, timeout=30) as http:
             asked = [(number, trace.found(self.tenant, number, answer)) for number, answer in self.kept]
             return [
                 number
@@ -237,8 +236,7 @@ def test_the_applications_role_sees_one_tenant(
             conn.execute(statement.encode())
         tables = [name for (name,) in conn.execute(TENANTS).fetchall()]
     app = Address({**address.options, "user": role, "password": "app"})
-    trace, tenants = known.trace, ["tenant_one", "tenant_two"]
-    assert trace is not None
+    trace, tenants = TRACES[known.name], ["tenant_one", "tenant_two"]
     with open_service(known.package, PHASES[-1], app, tmp_path / "app", environment) as service:
         for number, tenant in enumerate(tenants):
             method, path, options = trace.enter(tenant, number)
