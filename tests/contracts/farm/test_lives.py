@@ -118,8 +118,8 @@ class Load:
                 thread.join(60)
 
     def _client(self, number: int) -> None:
-        trace = self.server.TRACES[known.name]
-            with httpx.Client(base_url=self.server.url, timeout=30) as http:
+        trace = TRACES[self.server.known.name]
+        with httpx.Client(base_url=self.server.url, timeout=30) as http:
             while self.running:
                 number += CLIENTS
                 method, path, options = trace.enter(self.tenant, number)
@@ -134,8 +134,8 @@ class Load:
 
     def missing(self) -> list[int]:
         """The acknowledged records that are not found."""
-        trace = self.server.TRACES[known.name]
-            with httpx.Client(base_url=self.server.url, timeout=30) as http:
+        trace = TRACES[self.server.known.name]
+        with httpx.Client(base_url=self.server.url, timeout=30) as http:
             asked = [(number, trace.found(self.tenant, number, answer)) for number, answer in self.kept]
             return [
                 number
