@@ -135,3 +135,15 @@ def test_a_wait_that_is_cancelled_gives_the_connection_up(db: Database) -> None:
         assert conn.closed
 
     asyncio.run(play())
+
+
+def test_statements_that_the_session_forgot_are_prepared_again(db: Database) -> None:
+    """psycopg deallocates all of a session's statements after a rollback; the next transaction goes through."""
+    with db.connect() as conn:
+        conn.prepare_threshold = 0
+        assert whole.run(conn, (say := (SAY, (1, "a", True, [])),)) == whole.run(conn, (say,))
+        with conn.transaction(force_rollback=True):
+            conn.execute("SELECT %s::int", [1])
+        conn.execute("SELECT %s::int", [1])
+        assert conn.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'outlive%'").fetchone() == (0,)
+        assert whole.run(conn, (say,)) == whole.run(conn, (say,)) == [[(1, "a", True, "{}")]]

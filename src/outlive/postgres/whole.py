@@ -28,6 +28,7 @@ Rows = list[tuple[Any, ...]]
 _PARAMETER = re.compile(r"%(?:\((\w+)\))?s")
 _INTEGERS = (20, 21, 23)
 _BOOLEAN = 16
+FORGOTTEN = b"26000"  # the server knows no prepared statement of that name
 _FINE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 _numbers = itertools.count(1)
 _known: weakref.WeakKeyDictionary[Connection, set[bytes]] = weakref.WeakKeyDictionary()
@@ -120,14 +121,25 @@ def _transaction(conn: Connection, parts: Parts) -> Generator[bool, None, list[R
     if getattr(conn.cursor_factory, "echoes", False):
         for prepared, _ in whole:
             log.info("%s", prepared.text.decode())
-    answers = yield from _trip(conn, whole)
-    failed = next((answer for answer in answers if answer.status not in _FINE), None)
+    failed, answers = yield from _asked(conn, whole)
+    if failed is not None and failed.error_field(pq.DiagnosticField.SQLSTATE) == FORGOTTEN:
+        # psycopg deallocates all that a session prepared once one of its own transactions was undone
+        _known.pop(conn, None)
+        failed, answers = yield from _asked(conn, whole)
     if failed is None:
         return [_rows(answer) for answer in answers[1:-1]]
-    error = psycopg.errors.error_from_result(failed, encoding=conn.info.encoding)
-    if conn.pgconn.transaction_status == pq.TransactionStatus.INERROR:
+    raise psycopg.errors.error_from_result(failed, encoding=conn.info.encoding)
+
+
+def _asked(
+    conn: Connection, whole: Parts
+) -> Generator[bool, None, tuple[pq.abc.PGresult | None, list[pq.abc.PGresult]]]:
+    """(the first answer that is an error, all answers); nothing is left of the transaction where there is one."""
+    answers = yield from _trip(conn, whole)
+    failed = next((answer for answer in answers if answer.status not in _FINE), None)
+    if failed is not None and conn.pgconn.transaction_status == pq.TransactionStatus.INERROR:
         yield from _trip(conn, [(ROLLBACK, ())])
-    raise error
+    return failed, answers
 
 
 def _trip(conn: Connection, parts: Parts) -> Generator[bool, None, list[pq.abc.PGresult]]:
