@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from services.farm.billing.records import Change, Invoice, Payment
 from services.farm.billing.stores import history, invoices, payments
 
 UNTOLD = ("updated_at", "last_payment_id")
+T = TypeVar("T")
+How = Callable[[T], Mapping[str, Any]]
 
 
 async def add_invoice(invoice: Invoice, by: str) -> None:
@@ -25,17 +28,29 @@ async def add_payment(payment: Payment, by: str) -> None:
     await _note("payment_created", payment, by, payment.created_at, _shown(payments, payment))
 
 
-async def change_invoice(invoice: Invoice, by: str, at: dt.datetime, **fields: Any) -> Invoice:
-    """The invoice with these fields set."""
-    changed: Invoice = await invoices.repository.across_tenants().patch(invoice.invoice_id, updated_at=at, **fields)
-    await _note("invoice_updated", changed, by, at, _shown(invoices, changed), _shown(invoices, invoice))
+async def change_invoice(invoice_id: str, by: str, at: dt.datetime, how: How[Invoice]) -> Invoice:
+    """The invoice with the fields that `how` gives, decided on the very record that is written."""
+    changed: Invoice = await _change(invoices, "invoice_updated", invoice_id, by, at, how)
     return changed
 
 
-async def change_payment(payment: Payment, by: str, at: dt.datetime, **fields: Any) -> Payment:
-    """The payment with these fields set."""
-    changed: Payment = await payments.repository.across_tenants().patch(payment.payment_id, **fields)
-    await _note("payment_updated", changed, by, at, _shown(payments, changed), _shown(payments, payment))
+async def change_payment(payment_id: str, by: str, at: dt.datetime, how: How[Payment]) -> Payment:
+    """The payment with the fields that `how` gives; without fields nothing is noted."""
+    changed: Payment = await _change(payments, "payment_updated", payment_id, by, at, how)
+    return changed
+
+
+async def _change(store: Any, action: str, key: str, by: str, at: dt.datetime, how: Any) -> Any:
+    seen: list[Any] = []
+
+    def decided(held: Any) -> dict[str, Any]:
+        seen.append(held)
+        return dict(how(held))
+
+    changed = await store.repository.across_tenants().update(key, decided)
+    new, old = _shown(store, changed), _shown(store, seen[-1])
+    if new != old:
+        await _note(action, changed, by, at, new, old)
     return changed
 
 

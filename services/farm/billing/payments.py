@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from services.farm.billing.auth import User
 from services.farm.billing.gateways import GATEWAYS
 from services.farm.billing.records import Invoice, InvoiceStatus, Method, Payment, PaymentStatus
 from services.farm.billing.schemas import CreatePaymentRequest
-from services.farm.billing.stores import invoices, payments, service
+from services.farm.billing.stores import invoices, service
 from services.farm.common import clock
 from services.farm.common.alone import alone
 
@@ -46,17 +47,15 @@ async def pay(body: CreatePaymentRequest, user: User) -> Paid:
 
     async def once() -> Paid:
         invoice = await invoice_of(body.invoice_id, user)
-        if invoice.status == InvoiceStatus.PAID:
-            raise HTTPException(400, ALREADY_PAID)
-        now = clock.now()
+        _must_be_open(invoice)
         begun = Payment(
-            payment_id, invoice.invoice_id, invoice.tenant_id, body.amount, body.method, PaymentStatus.PENDING, now,
-            currency=invoice.currency,
+            payment_id, invoice.invoice_id, invoice.tenant_id, body.amount, body.method, PaymentStatus.PENDING,
+            clock.now(), currency=invoice.currency,
         )  # fmt: skip
         payment, answer = await _charged(begun, body.stripe_token)
         await history.add_payment(payment, user.name)
         if payment.status == PaymentStatus.SUCCEEDED:
-            invoice = await _settle(invoice, payment, user.name)
+            invoice = await _settle(payment, user.name, _must_be_open)
         return Paid(payment, invoice.status, answer)
 
     return await alone(service, ("invoice", body.invoice_id), once)
@@ -66,14 +65,18 @@ async def conclude(payment: Payment, status: PaymentStatus, by: str, **more: Any
     """The payment after a gateway told how it went. What has succeeded stays so, and moves its invoice once."""
 
     async def once() -> Payment:
-        held: Payment = await payments.repository.across_tenants().get(payment.payment_id)
-        if held.status not in OPEN and not (held.status == PaymentStatus.FAILED and status == PaymentStatus.SUCCEEDED):
-            return held
         now = clock.now()
-        changed = await history.change_payment(held, by, now, status=status, processed_at=now, **more)
-        if status == PaymentStatus.SUCCEEDED:
-            invoice = await invoices.repository.across_tenants().get(held.invoice_id)
-            await _settle(invoice, changed, by)
+        told = {"status": status, "processed_at": now, **more}
+        counts = []
+
+        def how(held: Payment) -> dict[str, Any]:
+            again = held.status == PaymentStatus.FAILED and status == PaymentStatus.SUCCEEDED
+            counts.append(held.status in OPEN or again)
+            return told if counts[-1] else {}
+
+        changed = await history.change_payment(payment.payment_id, by, now, how)
+        if counts[-1] and status == PaymentStatus.SUCCEEDED:
+            await _settle(changed, by)
         return changed
 
     return await alone(service, ("invoice", payment.invoice_id), once)
@@ -92,11 +95,24 @@ async def _charged(payment: Payment, token: str | None) -> tuple[Payment, dict[s
     return replace(payment, status=said.status, processed_at=processed, **known), said.answer
 
 
-async def _settle(invoice: Invoice, payment: Payment, by: str) -> Invoice:
-    """The invoice with a payment's amount; nothing due means paid, today."""
-    paid = invoice.amount_paid + payment.amount
-    due = invoice.total - paid
-    fields: dict[str, Any] = {"amount_paid": paid, "amount_due": due, "last_payment_id": payment.payment_id}
-    if due <= 0 and invoice.status != InvoiceStatus.PAID:
-        fields |= {"status": InvoiceStatus.PAID, "paid_date": clock.today().date()}
-    return await history.change_invoice(invoice, by, clock.now(), **fields)
+async def _settle(payment: Payment, by: str, check: Callable[[Invoice], None] | None = None) -> Invoice:
+    """The invoice with a payment's amount, if `check` lets it pass; nothing due means paid, today."""
+    now = clock.now()
+
+    def how(held: Invoice) -> dict[str, Any]:
+        if check is not None:
+            check(held)
+        paid = held.amount_paid + payment.amount
+        due = held.total - paid
+        fields = {"amount_paid": paid, "amount_due": due, "last_payment_id": payment.payment_id, "updated_at": now}
+        if due <= 0 and held.status != InvoiceStatus.PAID:
+            fields |= {"status": InvoiceStatus.PAID, "paid_date": now.date()}
+        return fields
+
+    return await history.change_invoice(payment.invoice_id, by, now, how)
+
+
+def _must_be_open(invoice: Invoice) -> None:
+    """Raises 400 for an invoice that is paid."""
+    if invoice.status == InvoiceStatus.PAID:
+        raise HTTPException(400, ALREADY_PAID)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import HTTPException
 
-from services.farm.billing.records import Cycle, Plan, Subscription, SubscriptionStatus, Tenant
+from services.farm.billing.records import Plan, Subscription, SubscriptionStatus, Tenant
 from services.farm.billing.schemas import CreateTenantRequest, UpdateSubscriptionRequest
 from services.farm.billing.stores import plans, service, subscriptions, tenants
 from services.farm.common import clock
@@ -58,48 +59,63 @@ async def change(tenant_id: str, body: UpdateSubscriptionRequest) -> tuple[Subsc
 
     async def once() -> tuple[Subscription, list[str]]:
         subscription = await needed(tenant_id)
-        fields, texts = await _changes(subscription, body)
-        if not fields:
-            return subscription, texts
-        return await _patched(subscription, **fields), texts
+        texts = []
+        if body.plan_id:
+            texts.append(f"Plan changed to {(await _plan(body.plan_id)).name}")
+        if body.billing_cycle:
+            texts.append(f"Billing cycle changed to {body.billing_cycle.value}")
+        if body.payment_method:
+            texts.append(f"Payment method set to {body.payment_method.value}")
+        return await _updated(subscription, lambda held: _changes(held, body)), texts
 
     return await alone(service, ("subscription", tenant_id), once)
 
 
-async def _changes(subscription: Subscription, body: UpdateSubscriptionRequest) -> tuple[dict[str, Any], list[str]]:
+def _changes(held: Subscription, body: UpdateSubscriptionRequest) -> dict[str, Any]:
     fields: dict[str, Any] = {}
-    texts = []
     if body.plan_id:
-        plan = await _plan(body.plan_id)
-        fields["plan_id"] = plan.plan_id
-        texts.append(f"Plan changed to {plan.name}")
+        fields["plan_id"] = body.plan_id
     if body.billing_cycle:
-        end = _end(subscription, body.billing_cycle)
+        end = held.start_date + dt.timedelta(days=body.billing_cycle.days)
         fields |= {"billing_cycle": body.billing_cycle, "end_date": end}
-        if subscription.status != SubscriptionStatus.TRIAL or subscription.trial_end_date is None:
+        if held.status != SubscriptionStatus.TRIAL or held.trial_end_date is None:
             fields["next_billing_date"] = end
-        texts.append(f"Billing cycle changed to {body.billing_cycle.value}")
     if body.payment_method:
         fields["payment_method"] = body.payment_method
-        texts.append(f"Payment method set to {body.payment_method.value}")
-    return fields, texts
+    return fields
 
 
 async def cancel(tenant_id: str, *, immediate: bool) -> Subscription:
     """The subscription after its end was asked for: canceled as of today, or active until its end. Raises 404."""
 
     async def once() -> Subscription:
-        subscription = await needed(tenant_id)
         fields: dict[str, Any] = {"status": SubscriptionStatus.ACTIVE, "canceled_at": clock.now()}
         if immediate:
             fields |= {"status": SubscriptionStatus.CANCELED, "end_date": clock.today().date()}
-        return await _patched(subscription, **fields)
+        return await _updated(await needed(tenant_id), lambda _: fields)
 
     return await alone(service, ("subscription", tenant_id), once)
 
 
-def _end(subscription: Subscription, cycle: Cycle) -> dt.date:
-    return subscription.start_date + dt.timedelta(days=cycle.days)
+async def set_status(subscription: Subscription, status: SubscriptionStatus) -> Subscription:
+    """The subscription with this status."""
+
+    async def once() -> Subscription:
+        return await _updated(subscription, lambda _: {"status": status})
+
+    return await alone(service, ("subscription", subscription.tenant_id), once)
+
+
+async def _updated(subscription: Subscription, how: Callable[[Subscription], dict[str, Any]]) -> Subscription:
+    """With the fields that `how` gives, decided on the very record that is written; without any it stays as it is."""
+
+    def decided(held: Subscription) -> dict[str, Any]:
+        fields = how(held)
+        return {**fields, "updated_at": clock.now()} if fields else {}
+
+    repository = subscriptions.repository.for_tenant(subscription.tenant_id)
+    changed: Subscription = await repository.update(subscription.subscription_id, decided)
+    return changed
 
 
 async def _plan(plan_id: str) -> Plan:
@@ -107,9 +123,3 @@ async def _plan(plan_id: str) -> Plan:
     if plan is None:
         raise HTTPException(400, NO_PLAN)
     return plan
-
-
-async def _patched(subscription: Subscription, **fields: Any) -> Subscription:
-    repository = subscriptions.repository.for_tenant(subscription.tenant_id)
-    changed: Subscription = await repository.patch(subscription.subscription_id, updated_at=clock.now(), **fields)
-    return changed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import HTTPException
@@ -63,43 +63,53 @@ async def of_plan(tenant_id: str, plan: Plan | None) -> dict[str, Quota]:
     return {metric: _quota(limit, used.get(metric, 0)) for metric, limit in plan.limits.items()}
 
 
-async def of_metric(tenant_id: str, metric: str) -> Quota:
-    """One quota; what the plan does not name has limit 0, and without a subscription so has everything."""
+async def limit_of(tenant_id: str, metric: str) -> int:
+    """The plan's limit; 0 for what the plan does not name, and without a subscription for everything."""
     found = await subscriptions.repository.for_tenant(tenant_id).find(limit=1)
-    plan = await plans.repository.get(found[0].plan_id) if found else None
-    limit = plan.limits.get(metric, 0) if plan else 0
+    plan: Plan | None = await plans.repository.get(found[0].plan_id) if found else None
+    return plan.limits.get(metric, 0) if plan else 0
+
+
+async def of_metric(tenant_id: str, metric: str) -> Quota:
+    """One quota."""
     total = await usage_totals.repository.for_tenant(tenant_id).get(_total_id(tenant_id, metric))
-    return _quota(limit, total.used if total else 0)
+    return _quota(await limit_of(tenant_id, metric), total.used if total else 0)
 
 
 async def record(tenant_id: str, metric: str, quantity: int, metadata: dict[str, Any]) -> tuple[str, int | None]:
     """(the new record's id, what is left). Raises 429 if nothing was left before.
 
-    Check and addition are one step over all requests and processes: all of them change the same total.
+    Check and addition are one step over all requests and processes: all of them change the same total, and each decides
+    on the very total that it changes.
     """
     record_id = str(uuid.uuid4())
 
     async def check_and_add() -> int | None:
-        quota = await of_metric(tenant_id, metric)
-        if not quota.allowed:
-            raise HTTPException(429, EXCEEDED.format(metric=metric, limit=quota.limit, used=quota.used))
+        limit = await limit_of(tenant_id, metric)
+        fresh = UsageTotal(_total_id(tenant_id, metric), tenant_id, metric, this_month(), 0, record_id)
+        used = await _add(fresh, limit, quantity)
         made = UsageRecord(record_id, tenant_id, metric, quantity, clock.now(), metadata)
         await usage_records.repository.for_tenant(tenant_id).insert(made)
-        await _add(made)
-        return Quota(quota.limit, quota.used + quantity).remaining
+        return _quota(limit, used).remaining
 
     return record_id, await alone(service, ("usage", tenant_id, metric), check_and_add)
 
 
-async def _add(made: UsageRecord) -> None:
-    repository = usage_totals.repository.for_tenant(made.tenant_id)
-    total_id = _total_id(made.tenant_id, made.metric)
-    held = await repository.get(total_id)
-    if held is None:
-        total = UsageTotal(total_id, made.tenant_id, made.metric, this_month(), made.quantity, made.record_id)
-        await repository.insert(total)
-    else:
-        await repository.patch(total_id, used=held.used + made.quantity, last_record_id=made.record_id)
+async def _add(fresh: UsageTotal, limit: int, quantity: int) -> int:
+    """What is used after it; `fresh` becomes the total where there is none. Raises 429."""
+    repository = usage_totals.repository.for_tenant(fresh.tenant_id)
+
+    def decided(held: UsageTotal) -> dict[str, Any]:
+        quota = _quota(limit, held.used)
+        if not quota.allowed:
+            raise HTTPException(429, EXCEEDED.format(metric=held.metric, limit=quota.limit, used=quota.used))
+        return {"used": held.used + quantity, "last_record_id": fresh.last_record_id}
+
+    changed: UsageTotal | None = await repository.update(fresh.total_id, decided)
+    if changed is None:
+        changed = replace(fresh, **decided(fresh))
+        await repository.insert(changed)
+    return changed.used
 
 
 def _quota(limit: int, used: int) -> Quota:

@@ -11,12 +11,11 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 
-from services.farm.billing import payments
+from services.farm.billing import payments, subscribing
 from services.farm.billing.records import Payment, PaymentStatus, SubscriptionStatus
 from services.farm.billing.stores import payments as payment_store
-from services.farm.billing.stores import service, subscriptions
+from services.farm.billing.stores import subscriptions
 from services.farm.common import clock
-from services.farm.common.alone import alone
 
 TOLERANCE_S = 300
 CANCELLED = "Payment cancelled by user"
@@ -82,14 +81,9 @@ async def _charge(payment: Payment, succeeded: bool, about: dict[str, Any]) -> N
 
 
 async def _subscription(subscription_id: str, status: SubscriptionStatus | None) -> None:
-    repository = subscriptions.repository.across_tenants()
-
-    async def once() -> None:
-        await repository.patch(subscription_id, status=status, updated_at=clock.now())
-
-    held = await repository.get(subscription_id) if status else None
-    if held is not None:
-        await alone(service, ("subscription", held.tenant_id), once)
+    held = await subscriptions.repository.across_tenants().get(subscription_id) if status else None
+    if status is not None and held is not None:
+        await subscribing.set_status(held, status)
 
 
 async def _payment(payment_id: str) -> Payment | None:
