@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from outlive.settings import Settings, load_dotenv
     from outlive.stores.repository import Repository
     from outlive.stores.texts import JsonView
+    from outlive.stores.texts import encode_record as encode_json
 
 __version__ = "0.1.0"
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Settings",
     "configure",
     "counter",
+    "encode_json",
     "flush",
     "install",
     "is_connected",
@@ -62,6 +64,7 @@ __all__ = [
 _HOMES = {
     "Box": "outlive.query.areas",
     "Circle": "outlive.query.areas",
+    "encode_json": "outlive.stores.texts",
     "Index": "outlive.postgres.options",
     "JsonView": "outlive.stores.texts",
     "Polygon": "outlive.query.areas",
@@ -73,6 +76,8 @@ _HOMES = {
     "load_dotenv": "outlive.settings",
 }
 
+_OTHER_NAMES = {"encode_json": "encode_record"}
+
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
@@ -81,7 +86,7 @@ if not TYPE_CHECKING:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        value = getattr(import_module(_HOMES.get(name, "outlive.runtime.declare")), name)
+        value = getattr(import_module(_HOMES.get(name, "outlive.runtime.declare")), _OTHER_NAMES.get(name, name))
         globals()[name] = value
         return value
 

@@ -48,4 +48,12 @@ BILLING = Trace(
     lambda tenant, number: ("POST", "/v1/tenants", {"json": {**SUBSCRIBER, "name": f"{tenant} {number}"}}),
     lambda tenant, number, answer: ("GET", f"/v1/tenants/{answer['tenant_id']}", {}),
 )
-TRACES = {"alerts": ALERTS, "billing": BILLING, "equipment": EQUIPMENT, "tasks": TASKS}
+FIELD_OPS = Trace(
+    lambda tenant, number: (
+        "POST",
+        "/fields",
+        {"json": {"tenant_id": tenant, "name": f"f{number}", "area_hectares": 1}},
+    ),
+    lambda tenant, number, answer: ("GET", f"/fields/{answer['id']}", {}),
+)
+TRACES = {"alerts": ALERTS, "billing": BILLING, "equipment": EQUIPMENT, "field_ops": FIELD_OPS, "tasks": TASKS}

@@ -1,0 +1,1 @@
+"""Fields, and the operations that are done on them."""

@@ -1,0 +1,1 @@
+"""What the service was: two dicts of dicts in memory."""
