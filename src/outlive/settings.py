@@ -56,6 +56,7 @@ class Settings:
     migration_timeout_s: float = 900.0
     pooler: bool | None = None
     scrub_s: float = 60.0
+    relax_collector: bool = True
     open_unit_s: float = 30.0
     revive_s: float = 1.0
     unsettled_wait_s: float = 5.0
@@ -95,6 +96,7 @@ class Settings:
             unsettled_wait_s=_read(given, "OUTLIVE_UNSETTLED_WAIT_S", _seconds, 5.0),
             revive_s=_read(given, "OUTLIVE_REVIVE_S", _seconds, 1.0),
             open_unit_s=_read(given, "OUTLIVE_OPEN_UNIT_S", _seconds, 30.0),
+            relax_collector=_read(given, "OUTLIVE_RELAX_COLLECTOR", _boolean, True),
             scrub_s=_read(given, "OUTLIVE_SCRUB_S", _seconds, 60.0),
             poll_s=_read(given, "OUTLIVE_POLL_S", _seconds, 0.2),
             backfill_pause_s=_read(given, "OUTLIVE_BACKFILL_PAUSE_S", _seconds, 0.0),

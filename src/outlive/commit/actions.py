@@ -49,10 +49,15 @@ class WriteFiles:
 
 
 @dataclass(slots=True)
+class Turn:
+    """Let those run who were told something just now."""
+
+
+@dataclass(slots=True)
 class Idle:
     """Wait for work, at most this long."""
 
     seconds: float
 
 
-Action = Transact | Connect | Append | ReadFrames | MarkDrained | WriteFiles | Idle
+Action = Transact | Connect | Append | ReadFrames | MarkDrained | WriteFiles | Turn | Idle

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import psycopg
 
-from outlive.commit.actions import Action, Append, Connect, Idle, MarkDrained, ReadFrames, Transact, WriteFiles
+from outlive.commit.actions import Action, Append, Connect, Idle, MarkDrained, ReadFrames, Transact, Turn, WriteFiles
 from outlive.commit.committer import Committer
 from outlive.postgres.drive import drive, drive_async
 
@@ -104,6 +104,8 @@ class ThreadDriver:
             self._awake.wait(action.seconds)
             self._awake.clear()
             return None
+        if isinstance(action, Turn):
+            return None
         if isinstance(action, Connect):
             if self._conn is not None:
                 self._conn.close()
@@ -124,16 +126,22 @@ class LoopDriver:
         self.resources = resources
         self.loop = loop
         self._conn: psycopg.AsyncConnection[Any] | None = None
-        self._awake = asyncio.Event()
+        self._work = False  # something came since the committer last looked
+        self._sleeper: asyncio.Future[None] | None = None
         self._home = threading.get_ident()
         committer.wake = self._wake
         self._task: asyncio.Task[None] | None = None
 
     def _wake(self) -> None:
         if threading.get_ident() == self._home:
-            self._awake.set()
+            self._rouse()
         elif not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self._awake.set)
+            self.loop.call_soon_threadsafe(self._rouse)
+
+    def _rouse(self) -> None:
+        self._work = True
+        if self._sleeper is not None and not self._sleeper.done():
+            self._sleeper.set_result(None)
 
     def start(self) -> None:
         self._task = self.loop.create_task(self._run(), name="outlive-committer")
@@ -174,6 +182,9 @@ class LoopDriver:
         if isinstance(action, Idle):
             await self._sleep(action.seconds)
             return None
+        if isinstance(action, Turn):
+            await asyncio.sleep(0)
+            return None
         if isinstance(action, Connect):
             if self._conn is not None:
                 await self._conn.close()
@@ -186,9 +197,12 @@ class LoopDriver:
         return await self.loop.run_in_executor(None, _blocking(self.resources, action))
 
     async def _sleep(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._awake.wait()
-        except TimeoutError:
-            pass
-        self._awake.clear()
+        if not self._work:
+            self._sleeper = self.loop.create_future()
+            alarm = self.loop.call_later(seconds, self._rouse)
+            try:
+                await self._sleeper
+            finally:
+                alarm.cancel()
+                self._sleeper = None
+        self._work = False

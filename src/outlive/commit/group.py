@@ -20,7 +20,7 @@ from psycopg import sql
 
 from outlive.commit import failpoints
 from outlive.commit.related import broken, let_go, parents_first
-from outlive.commit.unit import Unit
+from outlive.commit.unit import Change, Unit
 from outlive.commit.verdicts import CONTENDED, RELATED, is_refusal
 from outlive.commit.writes import (
     Document,
@@ -30,16 +30,16 @@ from outlive.commit.writes import (
     Write,
     clashes,
     fold,
+    landing,
     overlaid,
     refused,
     unlanded,
-    writes_of,
 )
 from outlive.errors import Conflict, KeyTaken, Unholdable
 from outlive.postgres.drive import Ask, Step, apart, at_once, begun, together
 from outlive.postgres.upsert import Statements
 from outlive.postgres.whole import Prepared
-from outlive.records import MISSING, canonical, key_name
+from outlive.records import MISSING, ascii_text, canonical, canonical_text, key_name
 
 
 class Fenced(Exception):
@@ -193,6 +193,10 @@ def _rows(writes: list[Write]) -> list[tuple[str | None, ...]]:
     return [write.literals for write in writes]
 
 
+def _by_literal(writes: list[Write]) -> dict[Any, Write]:
+    return {write.literals[0]: write for write in writes}
+
+
 def _delete(writes: list[Write]) -> Step[None]:
     table = writes[0].store.table
     writes = _sorted(writes)
@@ -204,7 +208,7 @@ def _delete(writes: list[Write]) -> Step[None]:
 def _insert(writes: list[Write]) -> Step[None]:
     table = writes[0].store.table
     writes = _sorted(writes)
-    keys = {table.key_literal(write.key): write for write in writes}
+    keys = _by_literal(writes)
     statements = Statements.of(table)
     rows = yield statements.ask(statements.insert_live(_rows(writes)))
     landed = {row[0] for row in rows}
@@ -218,7 +222,7 @@ def _put(writes: list[Write], outcome: Outcome) -> Step[None]:
     writes = _sorted(writes)
     statements = Statements.of(table)
     rows = yield statements.ask(statements.put_live(_rows(writes), keep_place=writes[0].keeps_place))
-    _note_raised({table.key_literal(write.key): write for write in writes}, rows, outcome)
+    _note_raised(_by_literal(writes), rows, outcome)
 
 
 def _patch(writes: list[Write], outcome: Outcome) -> Step[None]:
@@ -226,7 +230,7 @@ def _patch(writes: list[Write], outcome: Outcome) -> Step[None]:
     writes = _sorted(writes)
     statements = Statements.of(table)
     rows = yield statements.ask(statements.patch_live(_rows(writes), [write.base for write in writes]))
-    waiting = {table.key_literal(write.key): write for write in writes}
+    waiting = _by_literal(writes)
     _note_raised(waiting, rows, outcome)
     for literal, _ in rows:
         waiting.pop(literal, None)
@@ -415,17 +419,22 @@ def save_unlanded(entries: list[Unlanded], member: int) -> Step[None]:
 
 
 def to_payload(unit: Unit, group: tuple[int, int] | None) -> bytes:
-    """The unit as one journal frame. `group`: (member, seq) of a commit whose outcome is unknown."""
-    changes = [
-        {
-            "store": w.store.name, "key": key_name(w.key), "op": w.op, "version": w.version, "base": w.base,
-            "position": str(w.position), "fields": sorted(w.fields), "document": w.document,
-            "before": {k: v for k, v in w.before.items() if v is not MISSING},
-            "error": None if w.error is None else w.error.facts(), "direct": w.direct, "keeps_place": w.keeps_place,
-        }
-        for w in writes_of(unit)
-    ]  # fmt: skip
-    return json.dumps({"group": group, "changes": changes}, ensure_ascii=True).encode()
+    """The unit as one journal frame, in JSON. `group`: (member, seq) of a commit whose outcome is unknown."""
+    changes = ",".join([_change_text(change) for change in landing(unit)])
+    return f'{{"group":{json.dumps(group)},"changes":[{changes}]}}'.encode()
+
+
+def _change_text(change: Change) -> str:
+    facts = {
+        "store": change.store.name, "key": key_name(change.key), "op": change.op, "version": change.version,
+        "base": change.base, "position": str(change.position),
+        "fields": sorted([name for name in change.stamps if name is not None]),
+        "before": {name: value for name, value in change.before_values.items() if value is not MISSING},
+        "error": None if change.error is None else change.error.facts(), "direct": change.direct,
+        "keeps_place": change.keeps_place,
+    }  # fmt: skip
+    document = change.encoded.decode() if change.encoded is not None else canonical_text(change.document)
+    return f'{ascii_text(facts)[:-1]},"document":{document}}}'
 
 
 def from_payload(payload: bytes, find: Callable[[str], Any], key_of: Callable[[str], Key]) -> list[Write]:

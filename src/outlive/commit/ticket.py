@@ -36,7 +36,10 @@ class Ticket:
             self._told = True
             calls, self._calls = self._calls, None
         for call in calls or ():
-            _call(call, self)
+            try:
+                call(self)
+            except Exception:  # whoever asked to be called must not keep the others from hearing
+                log.exception("outlive: telling the outcome of a unit failed")
 
     def add_done_callback(self, call: Callable[[Ticket], object]) -> None:
         """Have `call` called with this ticket: now if the outcome is known, else by whoever tells it."""
@@ -44,7 +47,7 @@ class Ticket:
             if not self._told:
                 self._calls = [call] if self._calls is None else [*self._calls, call]
                 return
-        _call(call, self)
+        call(self)
 
     def exception(self, timeout_s: float | None = None) -> BaseException | None:
         """The error, or None; blocks until the outcome is known. Raises TimeoutError."""
@@ -61,10 +64,14 @@ class Ticket:
     async def told(self) -> None:
         """Waits until the outcome is known, whatever it is; a wait that is cancelled changes nothing."""
         if not self._told:
-            loop = asyncio.get_running_loop()
-            woken: asyncio.Future[None] = loop.create_future()
-            self.add_done_callback(partial(_wake, loop, woken))
-            await woken
+            await self.future()
+
+    def future(self) -> asyncio.Future[None]:
+        """A future of the running loop that is done when the outcome is known."""
+        loop = asyncio.get_running_loop()
+        woken: asyncio.Future[None] = loop.create_future()
+        self.add_done_callback(partial(_wake, loop, woken))
+        return woken
 
     def __await__(self) -> Generator[Any, None, None]:
         """Waits until the unit stands. Raises what refused it."""
@@ -73,16 +80,10 @@ class Ticket:
         self.result()
 
 
-def _call(call: Callable[[Ticket], object], ticket: Ticket) -> None:
-    try:
-        call(ticket)
-    except Exception:  # whoever asked to be called must not keep the others from hearing
-        log.exception("outlive: telling the outcome of a unit failed")
-
-
 def _wake(loop: asyncio.AbstractEventLoop, woken: asyncio.Future[None], _: Ticket) -> None:
     if asyncio._get_running_loop() is loop:
-        _set(woken)
+        if not woken.done():
+            woken.set_result(None)
     else:
         with suppress(RuntimeError):  # its loop is closed: nobody waits there
             loop.call_soon_threadsafe(_set, woken)

@@ -40,8 +40,8 @@ class Change:
 
     __slots__ = (
         "base", "before_kept", "before_position", "before_record", "before_values", "cells", "checked", "direct",
-        "document", "error", "expect_absent", "firsts", "keeps_place", "key", "local", "op", "position", "stamps",
-        "store", "unit", "version",
+        "document", "encoded", "error", "expect_absent", "firsts", "keeps_place", "key", "local", "op", "position",
+        "stamps", "store", "unit", "version",
     )  # fmt: skip
 
     def __init__(self, unit: Unit, store: Home, key: Key) -> None:
@@ -61,6 +61,7 @@ class Change:
         self.error: OutliveError | None = None
         self.op: Literal["put", "patch", "delete", "none"] = "none"
         self.document: Document | None = None
+        self.encoded: bytes | None = None  # the document's canonical bytes, where they are known already
         self.cells: tuple[str | None, ...] = ()  # the document's columns, where they are known already
         self.checked: Any = None  # what the store made of the record when it checked it
         self.position: Decimal | int = 0
@@ -103,14 +104,14 @@ class Unit:
     """Changes in the order of their first touch. States: open, ended (encoded, on its way), settled."""
 
     __slots__ = (
-        "changes", "depends", "doomed", "draws", "earlier", "ended", "files", "name", "opened_at", "parent", "settled",
-        "site", "ticket",
+        "changes", "depends", "doomed", "draws", "earlier", "ended", "files", "name", "opened_at", "parent", "place",
+        "settled", "ticket",
     )  # fmt: skip
 
-    def __init__(self, parent: Unit | None = None, name: str = "", site: str = "") -> None:
+    def __init__(self, parent: Unit | None = None, name: str = "", place: tuple[str, int] | None = None) -> None:
         self.parent = parent
         self.name = name
-        self.site = site
+        self.place = place  # file and line
         self.earlier: tuple[Unit, ...] = ()  # what it had done when it was split; it stands and falls with that
         self.changes: dict[tuple[int, Key], Change] = {}
         self.draws: dict[Any, range] = {}  # numbers without gaps that this unit took, by counter
@@ -139,6 +140,11 @@ class Unit:
             seen.update(more)
             waiting += [d for d in more if d.ended]
         return [d for d in seen if not d.ended]
+
+    @property
+    def site(self) -> str:
+        """Where it was begun, if that is known."""
+        return "" if self.place is None else f"{self.place[0]}:{self.place[1]}"
 
     @property
     def label(self) -> str:
@@ -177,7 +183,8 @@ class Unit:
         self.settled = True
         for change in self.changes.values():
             change.store.settled(change)
-        self.depends.clear()
+        if self.depends:
+            self.depends.clear()
         self.ticket.tell(error)
 
 

@@ -35,7 +35,7 @@ class Units:
         self._before_end = before_end
         self._turns: dict[asyncio.AbstractEventLoop, Unit] = {}
 
-    def begin(self, name: str = "", parent: Unit | None = None, site: str = "") -> Unit:
+    def begin(self, name: str = "", parent: Unit | None = None, site: tuple[str, int] | None = None) -> Unit:
         """A new open unit."""
         unit = Unit(parent, name, site)
         self.open.add(unit)
@@ -71,7 +71,8 @@ class Units:
                 self.active = previous
             unit.ended = True
             self.open.discard(unit)
-            unit.depends.update(first for first in unit.earlier if not first.settled)
+            if unit.earlier:
+                unit.depends.update(first for first in unit.earlier if not first.settled)
             if not unit.holds and not unit.depends:
                 unit.settle()
             else:
@@ -132,7 +133,7 @@ class Units:
         """
         with self.lock:
             root = unit.root()
-            first = Unit(name=root.name, site=root.site)
+            first = Unit(name=root.name, place=root.place)
             first.opened_at, first.doomed = root.opened_at, root.doomed
             family = [root, *sorted((u for u in self.held() if u is not root and u.root() is root), key=_depth)]
             for each in family:
@@ -181,7 +182,7 @@ async def durable(unit: Unit, units: Units) -> None:
     while unit.depends and not await all_told_async([unit.ticket], units.hold_s):
         units.give_up(unit)
     if not unit.ticket.done():
-        await unit.ticket.told()
+        await unit.ticket.future()
     unit.ticket.result()
 
 
@@ -322,10 +323,10 @@ class UnitBlock:
             await durable(unit, self._units)
 
 
-def _site(depth: int) -> str:
+def _site(depth: int) -> tuple[str, int]:
     """File and line of the code that opens a unit."""
     frame = sys._getframe(depth)
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return frame.f_code.co_filename, frame.f_lineno
 
 
 def _on_loop() -> bool:

@@ -49,12 +49,14 @@ class Converter:
     """A column's two directions and the type that its text is cast to; None (NULL) is not passed to either.
 
     `plain` is the class of stored values that are already what the record's own value is, with nothing to decode.
+    `exact` says that the column holds every value of the annotation's own class as it is.
     """
 
     cast: str
     forth: Forth
     back: Back
     plain: type | None = None
+    exact: bool = False
 
 
 def identical(left: Json, right: Json) -> bool:
@@ -93,6 +95,8 @@ def text_converter(hint: Any, length: int | None = None, *, padded: bool = False
 
     def forth(value: Json) -> Written:
         exact = own_tag is None
+        if exact and length is None and type(value) is str and len(value) <= MAX_VALUE_BYTES // 4:
+            return value, True
         if type(value) is not str:
             tag = tag_of(value)
             if tag not in _TEXT_TAGS.values() or type(value[tag]) is not str:
@@ -103,7 +107,7 @@ def text_converter(hint: Any, length: int | None = None, *, padded: bool = False
         return checked_size(value), exact and not (padded and len(value) != length)
 
     if own_tag is None:
-        return Converter("text", forth, lambda text: text, str)
+        return Converter("text", forth, lambda text: text, str, exact=hint is str and length is None)
     return Converter("text", forth, lambda text: {own_tag: text})
 
 
@@ -174,7 +178,7 @@ def int_converter(hint: Any, bits: int = 64) -> Converter:
             raise OutOfDomain(f"beyond {bits}-bit integers")
         return str(number), exact or identical(back(number), value)
 
-    return Converter("bigint", forth, back, int if direct else None)
+    return Converter("bigint", forth, back, int if direct else None, exact=hint is int and bits == 64)
 
 
 def _whole(number: Decimal, value: Json) -> int:
@@ -199,7 +203,8 @@ def float_converter(hint: Any, *, single: bool = False) -> Converter:
             return repr(number), direct
         return repr(number), (direct and type(value) is float) or identical(back(number), value)
 
-    return Converter("double precision", forth, back, float if direct and not single else None)
+    plainly = float if direct and not single else None
+    return Converter("double precision", forth, back, plainly, exact=hint is float and not single)
 
 
 def _as_float(value: Json, hint: Any) -> float:
@@ -284,7 +289,7 @@ def bool_converter(hint: Any) -> Converter:
             return ("true" if value else "false"), False
         _refuse(value, "boolean")
 
-    return Converter("boolean", forth, lambda value: value, bool)
+    return Converter("boolean", forth, lambda value: value, bool, exact=hint is bool)
 
 
 # Dates and times.
@@ -308,7 +313,7 @@ def date_converter(hint: Any) -> Converter:
     def back(value: dt.date) -> Json:
         return {"$date": value.isoformat()} if tagged else value.isoformat()
 
-    return Converter("date", forth, back, dt.date if tagged else None)
+    return Converter("date", forth, back, dt.date if tagged else None, exact=tagged)
 
 
 def timestamp_converter(hint: Any, *, aware: bool, digits: int | None = None) -> Converter:
@@ -334,7 +339,8 @@ def timestamp_converter(hint: Any, *, aware: bool, digits: int | None = None) ->
             moment = moment.replace(tzinfo=dt.UTC) if naive else _in_utc(moment)
         return moment.isoformat(), not (aware and naive) and identical(back(moment), value)
 
-    return Converter("timestamptz" if aware else "timestamp", forth, back, dt.datetime if tagged else None)
+    kind, exact = "timestamptz" if aware else "timestamp", tagged and aware and digits is None
+    return Converter(kind, forth, back, dt.datetime if tagged else None, exact=exact)
 
 
 def _moment(value: Json) -> dt.datetime:

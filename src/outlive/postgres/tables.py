@@ -41,6 +41,7 @@ from outlive.postgres.layouts import (
     model_layout,
 )
 from outlive.postgres.options import PLAIN, TableOptions
+from outlive.postgres.plain import plan
 from outlive.records import MISSING, Document, Json, RecordType, canonical_text, key_text, parse, parse_key
 from outlive.records.codec import GENERIC, tag_of
 
@@ -122,6 +123,7 @@ class StoreTable:
         self._known = frozenset(places)
         self._silent = frozenset(field for field, place in places.items() if not place[2])
         self._readers = [(field, *places[field]) for field in self._order]
+        self._plain = None if self.whole else plan(self.record_type, self.columns, self.key_column, self._order)
         self._forths = {column.field: (_forth(column, self.strict), column.nullable) for column in self.columns}
 
     def _usual_order(self, held: Collection[str]) -> tuple[str, ...]:
@@ -188,6 +190,17 @@ class StoreTable:
             raise
         return (literal, *body)
 
+    def document_and_cells(self, key: Any, record: Any) -> tuple[Document, Row]:
+        """The record's document and its `cells`. Raises Unholdable."""
+        values = None if self._plain is None else self.record_type.values(record)
+        both = None if values is None or self._plain is None else self._plain.both(key, values)
+        if both is None:
+            document = self.record_type.document(record)
+            return document, self.cells(key, document)
+        document, body = both
+        literal = self.key_literal(key)
+        return document, (literal, *body, None) if self.has_extra else (literal, *body)
+
     def check_field(self, field: str, value: Json) -> None:
         """Nothing, or raises Unholdable when the table cannot hold this value of one top-level field."""
         exact = True
@@ -211,7 +224,8 @@ class StoreTable:
 
     def _typed_key(self, column: Column, key: Any) -> str:
         try:
-            literal, exact = column.converter.forth(GENERIC.encode(key))
+            plain = type(key) is str and key.isascii() and "\x00" not in key
+            literal, exact = column.converter.forth(key if plain else GENERIC.encode(key))
         except (OutOfDomain, Unholdable) as error:
             raise self._unholdable(column.field, f"as key: {error.reason}", repr(key)) from None
         if not exact or literal is None:

@@ -14,7 +14,7 @@ import re
 import select
 import weakref
 from collections import deque
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -26,8 +26,7 @@ Values = Sequence[Any] | Mapping[str, Any]
 Rows = list[tuple[Any, ...]]
 
 _PARAMETER = re.compile(r"%(?:\((\w+)\))?s")
-_INTEGERS = (20, 21, 23)
-_BOOLEAN = 16
+_READERS: dict[int, Callable[[bytes], Any]] = {16: b"t".__eq__, 20: int, 21: int, 23: int}  # boolean, integers
 FORGOTTEN = b"26000"  # the server knows no prepared statement of that name
 _FINE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 _numbers = itertools.count(1)
@@ -198,16 +197,12 @@ def _send(conn: Connection, parts: Parts) -> deque[bytes | None]:
 
 
 def _rows(answer: pq.abc.PGresult) -> Rows:
-    columns = [(at, answer.ftype(at)) for at in range(answer.nfields)]
-    return [tuple(_value(kind, answer.get_value(row, at)) for at, kind in columns) for row in range(answer.ntuples)]
-
-
-def _value(kind: int, text: bytes | None) -> Any:
-    if text is None:
-        return None
-    if kind in _INTEGERS:
-        return int(text)
-    return text == b"t" if kind == _BOOLEAN else text.decode()
+    columns = [(at, _READERS.get(answer.ftype(at), bytes.decode)) for at in range(answer.nfields)]
+    get = answer.get_value
+    return [
+        tuple([None if (text := get(row, at)) is None else read(text) for at, read in columns])
+        for row in range(answer.ntuples)
+    ]
 
 
 def _text(value: Any) -> bytes | None:

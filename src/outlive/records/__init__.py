@@ -3,7 +3,7 @@
 from outlive.records.keys import key_name, key_text, parse_key
 from outlive.records.types import FieldType, Kind, RecordType
 from outlive.records.versions import VersionClock
-from outlive.records.wire import MISSING, Document, Json, Missing, canonical, canonical_text, digest, parse
+from outlive.records.wire import MISSING, Document, Json, Missing, ascii_text, canonical, canonical_text, digest, parse
 
 __all__ = [
     "MISSING",
@@ -14,6 +14,7 @@ __all__ = [
     "Missing",
     "RecordType",
     "VersionClock",
+    "ascii_text",
     "canonical",
     "canonical_text",
     "digest",

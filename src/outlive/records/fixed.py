@@ -25,11 +25,11 @@ def fixed(values: dict[Any, Any], beside: Any = None) -> Fixed | None:
     return names, held, beside
 
 
-def same(then: Fixed, now: Fixed | None) -> bool:
-    """Whether both are of the same values, object by object, in the same order."""
-    if now is None or len(then[0]) != len(now[0]) or then[2] != now[2]:
+def same(then: Fixed, values: dict[Any, Any], beside: Any = None) -> bool:
+    """Whether these are the same values, object by object, in the same order."""
+    if len(then[0]) != len(values) or then[2] != beside:
         return False
-    return all(map(is_, then[1], now[1])) and all(map(is_, then[0], now[0]))
+    return all(map(is_, then[1], dict.values(values))) and all(map(is_, then[0], dict.keys(values)))
 
 
 def _learned(values: Iterable[Any]) -> bool:

@@ -36,7 +36,7 @@ class ObjectCodec:
         self._count = len(self.places)
         self._decoders = {name: place.decode for name, place in self.places.items()}
         self.pydantic = shape if isinstance(shape, PydanticShape) else None
-        self._bare = self.pydantic is None and not shape.keeps_extra  # nothing beside what `values` gives
+        self.bare = self.pydantic is None and not shape.keeps_extra  # nothing beside what `values` gives
 
     def document(self, record: Any) -> Document:
         """Fields in declared order, then extras, then $absent, $private and $unset where they say something."""
@@ -44,7 +44,7 @@ class ObjectCodec:
         done: Document = {}
         name = ""
         try:
-            if self._bare and tuple(values) == self.shape.names:
+            if self.bare and tuple(values) == self.shape.names:
                 for name, encode in self._encoders:
                     done[name] = encode(values[name])
                 return done

@@ -16,7 +16,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from outlive.records.fixed import Fixed, fixed
+from outlive.records.fixed import Fixed, fixed, same
 from outlive.records.wire import MISSING
 
 _attributes = object.__getattribute__
@@ -66,6 +66,10 @@ class Shape:
     def fixed(self, record: Any) -> Fixed | None:
         """What the record's document is made of; None where a part of it may change in place."""
         return fixed(self.values(record))
+
+    def same(self, record: Any, then: Fixed) -> bool:
+        """Whether the record is still made of that."""
+        return same(then, self.values(record))
 
     def get(self, record: Any, name: str) -> Any:
         """A field's value or MISSING."""
@@ -143,6 +147,9 @@ class PydanticShape(Shape):
         if self.keeps_extra or self._private:
             return None
         return fixed(self.values(record), frozenset(self.given(record)))
+
+    def same(self, record: Any, then: Fixed) -> bool:
+        return same(then, self.values(record), self.given(record))
 
     def extra(self, record: Any) -> dict[str, Any]:
         """Fields beyond the declared ones (`extra="allow"`)."""

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from outlive.errors import Unholdable
 from outlive.records.classes import class_path, find_class
 from outlive.records.codec import GENERIC, Place, decode_any, encode_any, field_name, key_of_field, under
-from outlive.records.fixed import Fixed, fixed
+from outlive.records.fixed import Fixed, fixed, same
 from outlive.records.objects import ABSENT, LOOSE, UNSET, ObjectCodec, codec_of
 from outlive.records.places import place_of, strip
 from outlive.records.scalars import encode_any_float, unholdable
@@ -141,7 +141,17 @@ class RecordType:
         """The document field of a dict key or attribute name."""
         return field_name(key)
 
+    def plain(self, field: str) -> bool:
+        """Whether the value's type alone decides how a top-level field is encoded."""
+        return self.place(field).generic or (field in self.fields and self.fields[field].base is float)
+
     # Live records.
+
+    def values(self, record: Any) -> dict[str, Any] | None:
+        """Names and values of an instance that may have nothing beside its declared fields; only to be read."""
+        if self.kind == "model" and type(record) is self._cls and self._codec is not None and self._codec.bare:
+            return self._codec.shape.values(record)
+        return None
 
     def peek(self, record: Any, field: str) -> Any:
         """The field's live value, or MISSING; touches nothing."""
@@ -157,13 +167,19 @@ class RecordType:
         return codec.shape.get(record, key_of_field(field))
 
     def fixed(self, record: Any) -> Fixed | None:
-        """What the record's document is made of, to be compared by `fixed.same`; None where a part of it may change in
-        place, so that only its document can tell."""
+        """What the record's document is made of, for `same`; None where a part of it may change in place, so that only
+        its document can tell."""
         if self.kind == "model" and type(record) is self._cls and self._codec is not None:
             return self._codec.shape.fixed(record)
         if self.kind == "dict" and isinstance(record, dict) and not isinstance(record, collections.OrderedDict):
             return fixed(record)
         return None
+
+    def same(self, record: Any, then: Fixed) -> bool:
+        """Whether the record is still made of what `fixed` gave for it."""
+        if self.kind == "model":
+            return type(record) is self._cls and self._codec is not None and self._codec.shape.same(record, then)
+        return isinstance(record, dict) and not isinstance(record, collections.OrderedDict) and same(then, record)
 
     def in_place(self, record: Any, document: Document) -> bool:
         """True when `update` can make this record equal the document; False when it must be replaced."""

@@ -37,14 +37,20 @@ _encoder = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=
 _decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 
-def _encode_by(make: Any) -> Callable[[Any], str]:
+def _encode_by(make: Any, quote: Callable[[str], str]) -> Callable[[Any], str]:
     """What `_encoder.encode` does, without setting up C's encoder for every value."""
-    pieces = make(None, _encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
+    pieces = make(None, _encoder.default, quote, None, ":", ",", False, False, False)
     return lambda value: "".join(pieces(value, 0))
 
 
 _made = getattr(json.encoder, "c_make_encoder", None)
-_encode = _encoder.encode if _made is None else _encode_by(_made)
+_encode = _encoder.encode if _made is None else _encode_by(_made, json.encoder.encode_basestring)
+_encode_ascii = json.dumps if _made is None else _encode_by(_made, json.encoder.encode_basestring_ascii)
+
+
+def ascii_text(value: Json) -> str:
+    """JSON text in ASCII: also of text that is no valid Unicode."""
+    return _encode_ascii(value)
 
 
 def canonical_text(value: Json) -> str:

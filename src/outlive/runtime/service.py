@@ -37,7 +37,7 @@ from outlive.postgres.drive import Step
 from outlive.postgres.lane import Lane
 from outlive.records import parse_key
 from outlive.records.versions import VersionClock
-from outlive.runtime import landing, member
+from outlive.runtime import collector, landing, member
 from outlive.runtime.from_image import FromImage
 from outlive.runtime.resources import Resources
 from outlive.settings import Settings
@@ -188,6 +188,8 @@ class Service(Host):
                 self.driver = ThreadDriver(self.committer, self.resources)
                 opening.open_service(self)
                 self.state = "open"
+                if self.settings.relax_collector:
+                    collector.relax(self)
             except BaseException:
                 self._stop_quietly()
                 raise
@@ -258,6 +260,7 @@ class Service(Host):
 
     def _forget(self) -> None:
         """Closed: stores are what they were declared as; their content stays where it is, in memory."""
+        collector.tighten(self)
         self.from_image.leave()
         self._reset()
         for store in self.stores.values():

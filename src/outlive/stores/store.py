@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from outlive.commit import failpoints
 from outlive.commit.unit import ABSENT, WHOLE, Change, Kept, Unit, tick
-from outlive.commit.units import Units
+from outlive.commit.units import Joining, Units
 from outlive.errors import BadSetting, KeyTaken, Unholdable
 from outlive.postgres.options import TableOptions
 from outlive.postgres.partitions import EVERY
 from outlive.records import MISSING, RecordType, canonical, key_name, parse
-from outlive.records.fixed import Fixed, same
+from outlive.records.fixed import Fixed
 from outlive.records.versions import VersionClock
 from outlive.stores import tracking
 from outlive.stores.handover import hand_over
@@ -246,7 +246,7 @@ class Store(ABC):
     def mutation(self) -> Any:
         """The context of one in-place operation on a record."""
         self.host.ready(self)
-        return self.units.joining()
+        return Joining(self.units)
 
     def touch(self, key: Key, field: str | None) -> None:
         """Note, before it happens, that the running operation changes a field of a stored record."""
@@ -339,11 +339,12 @@ class Store(ABC):
     def check(self, key: Key, record: Any) -> Checked:
         """The record as PostgreSQL will hold it. Raises Unholdable, naming store, key and field, if it cannot."""
         try:
-            document = self.record_type.document(record)
-            cells = () if self.table is None else self.table.cells(key, document)
+            if self.table is None:
+                return Checked(self.record_type.document(record), (), None, self.record_type.fixed(record))
+            document, cells = self.table.document_and_cells(key, record)
+            return Checked(document, cells, self.table, self.record_type.fixed(record))
         except Unholdable as error:
             raise self.named(error, key) from None
-        return Checked(document, cells, self.table, self.record_type.fixed(record))
 
     def screen(self, key: Key, field: Any, value: Any, top: bool) -> None:
         """The same for one value that is about to enter a record, at the record's field or somewhere below it."""
@@ -370,7 +371,7 @@ class Store(ABC):
 
     def seal(self, change: Change) -> None:
         """Encode a change at its unit's end; see commit.unit."""
-        key, unit = change.key, change.unit
+        key = change.key
         change.local = not self.durable
         if change.direct:
             change.version = self.host.clock.next()
@@ -378,12 +379,8 @@ class Store(ABC):
             if not self.retired:
                 self.take_over(change)
             return
-        others = [c for c in self.unsettled.get(key, ()) if c is not change and not c.unit.settled]
-        if others:
-            unit.depends.update(c.unit.root() for c in others if c.unit.ended or change.overlaps(c))
-            unit.depends.discard(unit)
-        open_others = [c for c in others if not c.unit.ended]
-        record = self._as_written(change, open_others)
+        others = self._beside(change) if len(self.unsettled.get(key, ())) > 1 else []
+        record = self._as_written(change, others)
         kept = self.kept.get(key)
         change.before_kept = kept
         change.version = self.host.clock.next()
@@ -394,7 +391,8 @@ class Store(ABC):
                 self.gone.add(key)
             self.kept.pop(key, None)
             return
-        change.document, encoded = self._encode(change, record, kept, open_others)
+        change.document, encoded = self._encode(change, record, kept, others)
+        change.encoded = encoded
         change.position = self._sealed_position(change, kept)
         same = kept is not None and kept.encoded == encoded and kept.position == change.position
         if same and key not in self.outside:  # what did not land is written again, equal or not
@@ -403,6 +401,14 @@ class Store(ABC):
         change.op = "put" if kept is None or change.whole or change.key in self.outside else "patch"
         self.kept[key] = Kept(encoded, change.version, change.position)
         self.fresh.pop(key, None)
+
+    def _beside(self, change: Change) -> list[Change]:
+        """Other open units' changes of the record; the change's unit depends on whoever has a hand in what it wrote."""
+        unit = change.unit
+        others = [c for c in self.unsettled[change.key] if c is not change and not c.unit.settled]
+        unit.depends.update(c.unit.root() for c in others if c.unit.ended or change.overlaps(c))
+        unit.depends.discard(unit)
+        return [c for c in others if not c.unit.ended]
 
     def _as_written(self, change: Change, others: list[Change]) -> Any:
         if not others:
@@ -426,9 +432,10 @@ class Store(ABC):
                 elif self.record_type.kind == "model":
                     for field in RESERVED:
                         self._set_field(document, field, record)
-            for field, value in _foreign_fields(change, others).items():
-                _assign(document, field, value)
+            if others:
                 change.cells = ()
+                for field, value in _foreign_fields(change, others).items():
+                    _assign(document, field, value)
             return document, canonical(document)
         except Unholdable as error:
             if self.strict:
@@ -438,7 +445,7 @@ class Store(ABC):
     def _whole_document(self, change: Change, record: Any) -> dict[str, Any]:
         """The record's document: the one that was checked, unless the record has changed since."""
         checked, change.checked = change.checked, None
-        if checked is None or checked.made_of is None or not same(checked.made_of, self.record_type.fixed(record)):
+        if checked is None or checked.made_of is None or not self.record_type.same(record, checked.made_of):
             return self.record_type.document(record)
         change.cells = checked.cells if checked.table is self.table else ()
         document: dict[str, Any] = checked.document
@@ -560,9 +567,10 @@ class Store(ABC):
         """Forget the change; its outcome is final."""
         changes = self.unsettled.get(change.key)
         if changes is not None and change in changes:
-            changes.remove(change)
-            if not changes:
+            if len(changes) == 1:
                 del self.unsettled[change.key]
+            else:
+                changes.remove(change)
 
     # -- phase database: changes without an image --------------------------------------------------------------
 

@@ -488,7 +488,8 @@ def _parts(value: Any) -> list[tuple[str, Any]]:
     parts = []
     if held and not _ATOMS.issuperset(map(type, held.values())):
         parts = [(name, part) for name, part in held.items() if type(part) not in _ATOMS]
-    for name in _slots(type(value)):
+    slots = _slot_names.get(type(value))
+    for name in _slots(type(value)) if slots is None else slots:
         part = getattr(value, name, None)
         if type(part) not in _ATOMS:
             parts.append((name, part))

@@ -13,7 +13,6 @@ import pytest
 from pydantic import BaseModel, PrivateAttr
 
 from outlive.records import RecordType
-from outlive.records.fixed import same
 
 
 class Colour(enum.Enum):
@@ -57,9 +56,9 @@ def test_a_record_of_values_that_cannot_change_is_the_same_until_one_is_replaced
     record_type, record = RecordType.of(cls), cls(name="a", value=value)
     then = record_type.fixed(record)
     assert then is not None
-    assert same(then, record_type.fixed(record))
+    assert record_type.same(record, then)
     record.name = "b"
-    assert not same(then, record_type.fixed(record))
+    assert not record_type.same(record, then)
 
 
 @pytest.mark.parametrize("value", LOOSE, ids=repr)
@@ -75,7 +74,7 @@ def test_true_is_not_one() -> None:
     then = record_type.fixed(record)
     record.value = True
     assert then is not None
-    assert not same(then, record_type.fixed(record))
+    assert not record_type.same(record, then)
 
 
 def test_a_dict_is_the_same_with_the_same_items_in_the_same_order() -> None:
@@ -84,9 +83,9 @@ def test_a_dict_is_the_same_with_the_same_items_in_the_same_order() -> None:
     one, two = "one", 2
     then = record_type.fixed({"a": one, "b": two})
     assert then is not None
-    assert same(then, record_type.fixed({"a": one, "b": two}))
-    assert not same(then, record_type.fixed({"b": two, "a": one}))
-    assert not same(then, record_type.fixed({"a": one, "b": two, "c": None}))
+    assert record_type.same({"a": one, "b": two}, then)
+    assert not record_type.same({"b": two, "a": one}, then)
+    assert not record_type.same({"a": one, "b": two, "c": None}, then)
     assert record_type.fixed(OrderedDict(a=one)) is None
     assert record_type.fixed({(1,): one}) is None
 
@@ -97,5 +96,5 @@ def test_what_a_model_was_given_is_part_of_it() -> None:
     then = record_type.fixed(record)
     record.model_fields_set.add("value")
     assert then is not None
-    assert not same(then, record_type.fixed(record))
+    assert not record_type.same(record, then)
     assert RecordType.of(Secretive).fixed(Secretive(name="a")) is None

@@ -1,0 +1,108 @@
+"""The short way of plain values gives what the long way gives."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outlive.errors import Unholdable
+from outlive.postgres.tables import StoreTable
+from outlive.records import RecordType
+
+
+@dataclasses.dataclass
+class Plain:
+    id: str
+    number: int
+    share: float
+    done: bool
+    day: dt.date
+    moment: dt.datetime
+
+
+@dataclasses.dataclass
+class Nested:
+    id: str
+    tags: list[str]
+
+
+GOOD = Plain("a", 1, 1.5, True, dt.date(2026, 1, 1), dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+MEXICO = dt.timezone(dt.timedelta(hours=-6))
+ODD: list[tuple[str, Any]] = [
+    ("id", "é"), ("id", 5), ("number", True), ("number", 2**70), ("number", 1.0), ("share", 1), ("share", math.nan),
+    ("share", math.inf), ("share", -0.0), ("done", 1), ("done", None), ("day", GOOD.moment), ("day", "2026-01-01"),
+    ("moment", GOOD.day), ("moment", dt.datetime(2026, 1, 1)), ("moment", GOOD.moment.astimezone(MEXICO)),
+    ("moment", dt.datetime(2026, 1, 1, tzinfo=dt.UTC, fold=1)), ("number", [1]),
+]  # fmt: skip
+
+
+def table(cls: type = Plain, key: str = "id") -> StoreTable:
+    """The derived table of a record type."""
+    return StoreTable.derive("tests", "things", RecordType.of(cls), key)
+
+
+def both_ways(key: Any, record: Any) -> None:
+    """Compares the two; a refusal counts as a result."""
+    at = table()
+
+    def long_way() -> Any:
+        document = at.record_type.document(record)
+        return document, at.cells(key, document)
+
+    found = []
+    for way in (lambda: at.document_and_cells(key, record), long_way):
+        try:
+            document, cells = way()
+            found.append((repr(document), list(document), cells))
+        except Unholdable as error:
+            found.append((str(error), [], ()))
+    assert found[0] == found[1]
+
+
+def test_the_short_way_is_taken() -> None:
+    """For a dataclass of plain values, but not for one with a list, nor for a dict."""
+    at = table()
+    assert at._plain is not None
+    assert at._plain.both("a", vars(GOOD)) is not None
+    assert table(Nested)._plain is None
+    assert StoreTable.derive("tests", "things", RecordType.of(dict), "id")._plain is None
+
+
+@pytest.mark.parametrize(("field", "value"), ODD, ids=repr)
+def test_a_value_of_another_type_or_form_goes_the_long_way(field: str, value: Any) -> None:
+    """With the same document, columns or refusal."""
+    record = dataclasses.replace(GOOD, **{field: value})
+    both_ways(record.id, record)
+
+
+def test_more_or_fewer_fields_or_another_key_go_the_long_way() -> None:
+    """An undeclared attribute, a missing one, another order, a key that is not the key field's."""
+    more, fewer, moved = (dataclasses.replace(GOOD) for _ in range(3))
+    more.extra = 1  # type: ignore[attr-defined]
+    del fewer.done
+    del moved.id
+    moved.id = "a"
+    for record in (more, fewer, moved):
+        both_ways("a", record)
+    both_ways("b", GOOD)
+    both_ways(1, dataclasses.replace(GOOD, id="1"))
+
+
+TEXTS = st.text() | st.sampled_from(["", "\x00", "\ud800", "{}", '"', "\\"])
+
+
+@given(
+    st.builds(
+        Plain, TEXTS, st.integers(), st.floats(), st.booleans(), st.dates(),
+        st.datetimes(timezones=st.none() | st.just(dt.UTC)),
+    )
+)  # fmt: skip
+def test_any_plain_record_goes_both_ways_alike(record: Plain) -> None:
+    """Document, columns, order and refusals are the same, whatever the values."""
+    both_ways(record.id, record)
