@@ -109,6 +109,7 @@ class Committer:
         self._failures = 0
         self._doubtful: list[Unit] = []  # refused, though their commit may have landed
         self._stubborn_drains = 0
+        self._durable_s = 0.0  # how long the last group took to become durable
         self._unit_s = 0.0  # how long those run who are told of a unit, until they write again, on average
         self.away_since: float | None = None
 
@@ -299,7 +300,8 @@ class Committer:
         except (psycopg.Error, OSError) as error:
             yield from self._failed(units, error, seq, tries)
         else:
-            self.figures.commit_s.append(time.perf_counter() - began)
+            self._durable_s = time.perf_counter() - began
+            self.figures.commit_s.append(self._durable_s)
             yield from self._landed(units, outcome, seq)
 
     def _landed(self, units: list[Unit], outcome: Outcome, seq: int) -> Generator[Action, Any, None]:
@@ -318,8 +320,8 @@ class Committer:
         this process and PostgreSQL work at the same time and not by turns.
         """
         failpoints.hit("ack.before")
-        number, commit_s = len(units), self.figures.commit_s[-1] if self.figures.commit_s else 0.0
-        by_halves = number > 1 and commit_s < number * self._unit_s
+        number = len(units)
+        by_halves = number > 1 and self._durable_s < number * self._unit_s
         if not by_halves or not self.queue:
             first = number // 2 if by_halves else number
             self.host.finish(units[:first], None)
@@ -440,6 +442,7 @@ class Committer:
         units = self._without_orphans(units)
         if not units:
             return
+        began = time.perf_counter()
         try:
             yield Append([groups.to_payload(unit, unknown) for unit in units])
         except (JournalFull, OSError) as error:
@@ -447,6 +450,7 @@ class Committer:
             if unknown is not None:
                 self._doubtful += units
             return
+        self._durable_s = time.perf_counter() - began
         self.figures.journalled += len(units)
         yield from self._acknowledge(units)
 

@@ -24,6 +24,7 @@ MAX_PAYLOAD = 2**32 - 1
 _HEAD = struct.Struct("<3sBHI")
 _FRAME = struct.Struct("<4sIQI")
 _CRC = struct.Struct("<I")
+_PLACE = struct.Struct("<4sIQ")
 _SEGMENT_MAGIC = b"OLJ"
 _FRAME_MAGIC = b"\xf5OLF"
 FRAME_HEAD = _FRAME.size + _CRC.size
@@ -94,8 +95,8 @@ def head_is_cut(data: bytes) -> bool:
 
 def encode(seq: int, payload: bytes, salt: int) -> bytes:
     """One frame. seq >= 0 and below 2**64; the payload at most MAX_PAYLOAD bytes."""
-    head = _FRAME.pack(_FRAME_MAGIC, len(payload), seq, 0)[:-4]
-    head += _CRC.pack(crc32(head, salt))
+    crc = crc32(_PLACE.pack(_FRAME_MAGIC, len(payload), seq), salt)
+    head = _FRAME.pack(_FRAME_MAGIC, len(payload), seq, crc)
     return head + _CRC.pack(crc32(payload, crc32(head, salt))) + payload
 
 

@@ -137,7 +137,7 @@ class Journal:
                 group, self._buffer = self._buffer, []
             if group:
                 self._write_or_refuse(group)
-            lost = [seq for seq in seqs if seq > self._synced or any(seq in gap for gap in self._refused)]
+            lost = [seq for seq in seqs if seq > self._synced or (self._refused and self._was_refused(seq))]
             if lost:
                 raise JournalFull(path=str(self.path), reason=f"unit {lost[0]} was refused with an earlier group")
             return self._synced
@@ -198,6 +198,9 @@ class Journal:
                 self._on_disk(lambda: folder.delete(self.path))
         finally:
             self._release()
+
+    def _was_refused(self, seq: int) -> bool:
+        return any(seq in gap for gap in self._refused)
 
     def _append(self, payloads: Sequence[bytes]) -> list[int]:
         self._check_usable()

@@ -83,8 +83,10 @@ class Segment:
     def keep(self, written: list[Frame]) -> None:
         """Know what `write` returned."""
         self.size = written[-1].end
-        for frame in written:
-            self.add(frame)
+        seqs, offsets, lengths = zip(*written, strict=True)
+        self.offsets.extend(offsets)
+        self.lengths.extend(lengths)
+        self.seqs.extend(seqs)
 
     def undo(self) -> None:
         """Take back, durably, what `write` left behind without `keep`. Raises OSError; may be called again."""

@@ -44,6 +44,7 @@ from outlive.postgres.options import PLAIN, TableOptions
 from outlive.postgres.plain import plan
 from outlive.records import MISSING, Document, Json, RecordType, canonical_text, key_text, parse, parse_key
 from outlive.records.codec import GENERIC, tag_of
+from outlive.records.fixed import Fixed
 
 if TYPE_CHECKING:
     from outlive.postgres.relations import Reference
@@ -190,16 +191,17 @@ class StoreTable:
             raise
         return (literal, *body)
 
-    def document_and_cells(self, key: Any, record: Any) -> tuple[Document, Row]:
-        """The record's document and its `cells`. Raises Unholdable."""
+    def made(self, key: Any, record: Any) -> tuple[Document, Row, Fixed | None]:
+        """The record's document, its `cells`, and what both were made of. Raises Unholdable."""
         values = None if self._plain is None else self.record_type.values(record)
         both = None if values is None or self._plain is None else self._plain.both(key, values)
-        if both is None:
+        if values is None or both is None:
             document = self.record_type.document(record)
-            return document, self.cells(key, document)
+            return document, self.cells(key, document), self.record_type.fixed(record)
         document, body = both
         literal = self.key_literal(key)
-        return document, (literal, *body, None) if self.has_extra else (literal, *body)
+        made_of = tuple(values), tuple(values.values()), None
+        return document, (literal, *body, None) if self.has_extra else (literal, *body), made_of
 
     def check_field(self, field: str, value: Json) -> None:
         """Nothing, or raises Unholdable when the table cannot hold this value of one top-level field."""

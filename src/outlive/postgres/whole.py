@@ -38,11 +38,11 @@ class Prepared:
 
     __slots__ = ("name", "names", "text")
 
-    def __init__(self, statement: str | sql.Composable) -> None:
+    def __init__(self, statement: str | sql.Composable, name: bytes | None = None) -> None:
         text = statement if isinstance(statement, str) else statement.as_string(None)
         self.names: list[str | int] = []
         self.text = _PARAMETER.sub(self._numbered, text).encode()
-        self.name = b"outlive_%d" % next(_numbers)
+        self.name = name or b"outlive_%d" % next(_numbers)
 
     def _numbered(self, found: re.Match[str]) -> str:
         name = found[1] if found[1] is not None else len(self.names)
@@ -55,7 +55,7 @@ class Prepared:
         return [_text(values[name]) for name in self.names]  # type: ignore[index]
 
 
-BEGIN, COMMIT, ROLLBACK = Prepared("BEGIN"), Prepared("COMMIT"), Prepared("ROLLBACK")
+BEGIN, COMMIT, ROLLBACK = (Prepared(word, word.encode()) for word in ("BEGIN", "COMMIT", "ROLLBACK"))
 Parts = Sequence[tuple[Prepared, Values]]
 
 
@@ -183,7 +183,7 @@ def _send(conn: Connection, parts: Parts) -> deque[bytes | None]:
     expected: deque[bytes | None] = deque()
     for prepared, values in parts:
         name, parameters = prepared.name, prepared.parameters(values)
-        if name not in known and prepared.names and conn.prepare_threshold is not None:
+        if name not in known and conn.prepare_threshold is not None:
             pg.send_prepare(name, prepared.text)
             expected.append(name)
             known.add(name)

@@ -46,8 +46,8 @@ class Checked(NamedTuple):
 
     document: dict[str, Any]
     cells: tuple[str | None, ...]
-    table: StoreTable | None
     made_of: Fixed | None
+    table: StoreTable | None
 
 
 class Host(ABC):
@@ -340,9 +340,8 @@ class Store(ABC):
         """The record as PostgreSQL will hold it. Raises Unholdable, naming store, key and field, if it cannot."""
         try:
             if self.table is None:
-                return Checked(self.record_type.document(record), (), None, self.record_type.fixed(record))
-            document, cells = self.table.document_and_cells(key, record)
-            return Checked(document, cells, self.table, self.record_type.fixed(record))
+                return Checked(self.record_type.document(record), (), self.record_type.fixed(record), None)
+            return Checked(*self.table.made(key, record), self.table)
         except Unholdable as error:
             raise self.named(error, key) from None
 

@@ -387,6 +387,9 @@ def adopt(value: Any, places: Places) -> Any:
     kind = type(value)
     if kind in _ATOMS:
         return value
+    if kind in _classes:
+        _adopt_instance(value, places)
+        return value
     if kind in (TrackedDict, TrackedList, TrackedSet):
         return _extend(value, places)
     tracked_kind = TRACKED.get(kind)
@@ -395,8 +398,6 @@ def adopt(value: Any, places: Places) -> Any:
         return _extend(known, places) if known is not None else _track(value, tracked_kind, places)
     if kind in (tuple, frozenset):
         return _adopt_immutable(value, places)
-    if kind in _classes:
-        _adopt_instance(value, places)
     return value
 
 
@@ -436,9 +437,9 @@ def _adopt_immutable(value: Any, places: Places) -> Any:
 
 
 def _adopt_instance(value: Any, places: Places) -> None:
-    known = instances.get(id(value), ())
-    both = merged(known, places)
-    if len(both) == len(known):
+    known = instances.get(id(value))
+    both = places if known is None else merged(known, places)
+    if known is not None and len(both) == len(known):
         return
     instances[id(value)] = both
     for name, part in _classes[type(value)](value):

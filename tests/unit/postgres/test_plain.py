@@ -53,13 +53,14 @@ def both_ways(key: Any, record: Any) -> None:
 
     def long_way() -> Any:
         document = at.record_type.document(record)
-        return document, at.cells(key, document)
+        return document, at.cells(key, document), at.record_type.fixed(record)
 
     found = []
-    for way in (lambda: at.document_and_cells(key, record), long_way):
+    for way in (lambda: at.made(key, record), long_way):
         try:
-            document, cells = way()
+            document, cells, made_of = way()
             found.append((repr(document), list(document), cells))
+            assert made_of is None or at.record_type.same(record, made_of)
         except Unholdable as error:
             found.append((str(error), [], ()))
     assert found[0] == found[1]
