@@ -25,6 +25,7 @@ import psycopg
 from outlive.commit import failpoints
 from outlive.commit import group as groups
 from outlive.commit.actions import Action, Append, Connect, Idle, MarkDrained, ReadFrames, Transact, Turn, WriteFiles
+from outlive.commit.clusters import closed, clusters
 from outlive.commit.group import Fenced, Outcome
 from outlive.commit.related import broken
 from outlive.commit.unit import Unit
@@ -182,7 +183,7 @@ class Committer:
                 ready -= stuck
             chosen = [unit for unit in waiting if unit in ready]
             if len(chosen) > MAX_GROUP:
-                chosen = _closed(chosen[:MAX_GROUP], chosen)
+                chosen = closed(chosen[:MAX_GROUP], chosen)
             taken = set(chosen)
             self._held = [unit for unit in waiting if unit not in taken]
             self._in_flight = chosen
@@ -364,10 +365,10 @@ class Committer:
     def _split(self, units: list[Unit], error: psycopg.Error) -> Generator[Action, Any, None]:
         """Bisection: one bad unit never fails its neighbours. Units that hang together stay together."""
         self.figures.bisections += 1
-        clusters = _clusters(units)
-        if len(clusters) > 1:
-            middle = len(clusters) // 2
-            for half in (clusters[:middle], clusters[middle:]):
+        found = clusters(units)
+        if len(found) > 1:
+            middle = len(found) // 2
+            for half in (found[:middle], found[middle:]):
                 members = {unit for cluster in half for unit in cluster}
                 rest = [unit for unit in units if unit in members and not unit.settled]
                 yield from self._again(rest)
@@ -553,24 +554,6 @@ def _stubborn(error: psycopg.Error, tries: int) -> bool:
 
 def _last_stamp(unit: Unit) -> int:
     return max((max(change.stamps.values()) for change in unit.changes.values()), default=0)
-
-
-def _closed(some: list[Unit], among: list[Unit]) -> list[Unit]:
-    """`some` and what they depend on, in order."""
-    wanted = set(some)
-    while more := {d for u in wanted for d in u.depends if not d.settled} - wanted:
-        wanted |= more
-    return [unit for unit in among if unit in wanted]
-
-
-def _clusters(units: list[Unit]) -> list[list[Unit]]:
-    """Units that hang together through dependencies, in order."""
-    clusters: list[list[Unit]] = []
-    for unit in units:
-        joined = [c for c in clusters if any(other in unit.depends or unit in other.depends for other in c)]
-        merged = [member for cluster in joined for member in cluster] + [unit]
-        clusters = [c for c in clusters if c not in joined] + [merged]
-    return clusters
 
 
 def _journals(unit: Unit) -> bool:

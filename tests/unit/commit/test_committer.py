@@ -16,6 +16,7 @@ from psycopg import errors as pg
 
 from outlive.commit import committer as module
 from outlive.commit.actions import Append, Connect, Idle, MarkDrained, ReadFrames, Transact, Turn, WriteFiles
+from outlive.commit.clusters import clusters
 from outlive.commit.committer import MAX_TRIES, Committer, Member
 from outlive.commit.group import Fenced, Outcome
 from outlive.commit.unit import WHOLE, Change, Unit, tick
@@ -405,7 +406,7 @@ def test_what_hangs_together_is_one_cluster_whoever_came_first() -> None:
     store = Store()
     a, b, c = changed(store, 1), changed(store, 2), changed(store, 3)
     d = changed(store, 4, "good", a, b)
-    assert module._clusters([a, b, c, d]) == [[c], [a, b, d]]
+    assert clusters([a, b, c, d]) == [[c], [a, b, d]]
 
 
 def test_a_refusal_in_dual_write_goes_change_by_change() -> None:
