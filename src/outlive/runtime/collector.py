@@ -9,12 +9,22 @@ looked at less often. Reference counts go on freeing at once what nobody refers 
 from __future__ import annotations
 
 import gc
+import os
 import threading
 
 YOUNG = 20_000
 _lock = threading.Lock()
 _open: set[int] = set()
 _before: tuple[int, int, int] | None = None
+
+
+def _in_child() -> None:
+    """A forked child begins with a lock that nobody holds."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_in_child)
 
 
 def relax(service: object) -> None:
