@@ -12,9 +12,10 @@ from pydantic_core import to_json
 
 import outlive
 from services.farm.common import answers, clock
-from services.farm.common.app import build
+from services.farm.common.app import build, refused
 from services.farm.crop_health import diagnosis, epidemics, images, outbreaks
 from services.farm.crop_health import stats as dashboard
+from services.farm.crop_health.clusters import TooDense
 from services.farm.crop_health.deprecated import Deprecated
 from services.farm.crop_health.diseases import DISEASES, Crop
 from services.farm.crop_health.records import Diagnosis
@@ -22,6 +23,7 @@ from services.farm.crop_health.schemas import DiagnosisResult
 from services.farm.crop_health.stores import NEWEST, diagnoses, service
 
 NOT_FOUND = "التشخيص غير موجود"
+TOO_DENSE = "too many cases lie this close to each other: ask for a smaller radius_km, or for fewer days"
 Days = Annotated[int, Query(ge=1, le=365)]
 router = APIRouter(prefix="/v1")
 
@@ -149,8 +151,11 @@ async def list_outbreaks(
     min_cases: Annotated[int, Query(ge=2, le=100_000)] = 10,
     days: Days = 30,
 ) -> dict[str, Any]:
-    """Where cases of one disease crowd: at least `min_cases` within `radius_km` of each other's middle."""
-    found, cases = await outbreaks.of(radius_km, min_cases, days)
+    """Where cases of one disease crowd: at least `min_cases` within `radius_km` of one of them."""
+    try:
+        found, cases = await outbreaks.of(radius_km, min_cases, days)
+    except TooDense:
+        raise refused(TOO_DENSE, "query", "radius_km") from None
     return {
         "radius_km": radius_km,
         "min_cases": min_cases,

@@ -18,12 +18,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 RADIUS_KM = 6371.0088
+MOST_PAIRS = 100_000_000
 Vector = tuple[float, float, float]
 Cell = int
 
 
 def dbscan(points: Sequence[tuple[float, float]], radius_km: float, min_points: int) -> list[list[int]]:
-    """Clusters as lists of indexes into `points`, (latitude, longitude) in degrees; the largest first."""
+    """Clusters as lists of indexes into `points`, (latitude, longitude) in degrees; the largest first.
+
+    Raises TooDense where more than about MOST_PAIRS distances would have to be measured.
+    """
     return _Grid([vector(*point) for point in points], radius_km, min_points).clusters()
 
 
@@ -48,6 +52,10 @@ def _chord2(one: Vector, other: Vector) -> float:
     return (one[0] - other[0]) ** 2 + (one[1] - other[1]) ** 2 + (one[2] - other[2]) ** 2
 
 
+class TooDense(Exception):
+    """More distances would have to be measured than anybody waits for."""
+
+
 class _Grid:
     """Points in cells; a cell's number tells where it lies, so that a neighbour is one addition away."""
 
@@ -61,21 +69,23 @@ class _Grid:
         for index, (x, y, z) in enumerate(vectors):
             at = (math.floor(x / side) * self.base + math.floor(y / side)) * self.base + math.floor(z / side)
             self.cells[at].append(index)
+        self.places = {cell: [vectors[index] for index in members] for cell, members in self.cells.items()}
+        self.pairs = 0
 
     def clusters(self) -> list[list[int]]:
         beside = self._beside()
         cores = {cell: self._core(members, beside[cell]) for cell, members in self.cells.items()}
         root = self._joined({cell: core for cell, core in cores.items() if core}, beside)
         found: dict[Cell, list[int]] = defaultdict(list)
+        crowded = {cell for cell, core in cores.items() if core}
         for cell, members in self.cells.items():
             if cores[cell]:
                 found[root.of(cell)] += cores[cell]
-            if len(cores[cell]) < len(members):
-                near = [(other, cores[other]) for other in (cell, *beside[cell]) if cores[other]]
-                for index in sorted({*members} - {*cores[cell]}) if near else []:
-                    home = self._nearest(index, near)
-                    if home is not None:
-                        found[root.of(home)].append(index)
+            near = [] if len(cores[cell]) == len(members) else crowded.intersection((cell, *beside[cell]))
+            for index in sorted({*members} - {*cores[cell]}) if near else []:
+                home = self._nearest(index, [(other, cores[other]) for other in near])
+                if home is not None:
+                    found[root.of(home)].append(index)
         return sorted((sorted(each) for each in found.values()), key=lambda each: (-len(each), each))
 
     def _beside(self) -> dict[Cell, list[Cell]]:
@@ -95,9 +105,12 @@ class _Grid:
         missing = self.min_points - len(members)
         if missing <= 0:
             return members
-        others = [self.vectors[index] for cell in beside for index in self.cells[cell]]
-        if len(others) < missing:
+        if sum(len(self.cells[cell]) for cell in beside) < missing:
             return []
+        others = [place for cell in beside for place in self.places[cell]]
+        self.pairs += len(members) * min(len(others), 8 * missing)
+        if self.pairs > MOST_PAIRS:
+            raise TooDense
         return [index for index in members if self._reaches(self.vectors[index], others, missing)]
 
     def _reaches(self, at: Vector, others: list[Vector], missing: int) -> bool:
