@@ -144,13 +144,10 @@ async def complete_task(tenant: Tenant, who: Who, task_id: str, body: TaskComple
             "completed_at": now,
             "completion_notes": notes,
             "actual_duration_minutes": body.actual_duration_minutes or held.actual_duration_minutes,
-            "evidence": [*held.evidence, *map(work.shown, photos)],
             "metadata": {**(held.metadata or {}), **more} if more else held.metadata,
         }
 
-    done = await work.changed(tenant, task_id, who, Action.COMPLETED, how, at=now, notes=notes)
-    if done is not None and photos:
-        await work.keep_evidence(photos)
+    done = await work.changed(tenant, task_id, who, Action.COMPLETED, how, at=now, notes=notes, found=photos)
     return _shown(tenant, done)
 
 
@@ -176,12 +173,8 @@ async def add_evidence(
     now, [key] = clock.now(), await work.evidence_ids(1)
     made = Evidence(key, task_id, tenant, evidence_type, content, now, lat, lon)
 
-    def how(held: Task) -> dict[str, Any]:
-        return {"evidence": [*held.evidence, work.shown(made)]}
-
-    if await work.changed(tenant, task_id, who, Action.UPDATED, how, at=now) is None:
+    if await work.changed(tenant, task_id, who, Action.UPDATED, lambda _: {}, at=now, found=[made]) is None:
         raise HTTPException(404, NOT_FOUND)
-    await work.keep_evidence([made])
     return JSONResponse(work.shown(made), 201)
 
 

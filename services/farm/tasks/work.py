@@ -10,10 +10,11 @@ from dataclasses import fields
 from typing import Any
 
 from services.farm.common import clock
+from services.farm.common.alone import alone
 from services.farm.common.ids import prefixed
 from services.farm.tasks import sky
 from services.farm.tasks.records import Action, Evidence, Task, TaskEvent
-from services.farm.tasks.stores import evidence, history, tasks_of
+from services.farm.tasks.stores import evidence, history, service, tasks_of
 
 UNTOLD = {"task_id", "tenant_id", "created_at", "updated_at", "due_at", "deleted_at", "evidence"}
 TOLD = [each.name for each in fields(Task) if each.name not in UNTOLD]
@@ -30,17 +31,28 @@ async def created(tenant: str, who: str, given: dict[str, Any]) -> Task:
 
 async def changed(
     tenant: str, task_id: str, who: str, action: Action, how: Callable[[Task], dict[str, Any]],
-    *, at: dt.datetime | None = None, notes: str | None = None,
+    *, at: dt.datetime | None = None, notes: str | None = None, found: Sequence[Evidence] = (),
 ) -> Task | None:  # fmt: skip
-    """The task after `how` and its history; None if it is not there. A change of nothing leaves no history."""
+    """The task after `how`, with its history and what was `found`; None if it is not there.
+
+    It is durable by then; changes of one task take turns, over all processes. A change of nothing leaves no history.
+    """
     now = at or clock.now()
-    both = await tasks_of(tenant).change(task_id, lambda held: {**how(held), "updated_at": now})
-    if both is None:
-        return None
-    event = _event(action, *both, who, now, notes)
-    if event.changes or action != Action.UPDATED:
-        await _note(event)
-    return both[1]
+
+    async def once() -> Task | None:
+        both = await tasks_of(tenant).change(
+            task_id, lambda held: {**how(held), **_with(held, found), "updated_at": now}
+        )
+        if both is None:
+            return None
+        event = _event(action, *both, who, now, notes)
+        if event.changes or action != Action.UPDATED:
+            await _note(event)
+        if found:
+            await evidence.repository.across_tenants().bulk_put(found)
+        return both[1]
+
+    return await alone(service, ("task", task_id), once)
 
 
 async def planned(given: dict[str, Any]) -> dict[str, Any]:
@@ -56,11 +68,6 @@ async def planned(given: dict[str, Any]) -> dict[str, Any]:
     }
     shown = {"due_date": None if due is None else due.isoformat().replace("+00:00", "Z"), "due_at": moment}
     return {**of_the_date, **given, **shown, **await sky.fields_at(moment)}
-
-
-async def keep_evidence(made: Sequence[Evidence]) -> None:
-    """Adds evidence to its table; the task shows it, by a change of its own in the same unit."""
-    await evidence.repository.across_tenants().bulk_put(made)
 
 
 async def evidence_ids(count: int) -> list[str]:
@@ -82,6 +89,10 @@ def shown(made: Evidence) -> dict[str, Any]:
         "captured_at": made.captured_at.replace(tzinfo=None).isoformat(),
         "location": {"lat": made.lat, "lon": made.lon} if placed else None,
     }
+
+
+def _with(held: Task, found: Sequence[Evidence]) -> dict[str, Any]:
+    return {"evidence": [*held.evidence, *map(shown, found)]} if found else {}
 
 
 async def _note(event: TaskEvent) -> None:
