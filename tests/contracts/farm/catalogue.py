@@ -36,6 +36,7 @@ SERVICES = [
     Known("crop_health", "services.farm.crop_health", "crop-health-ai"),
     Known("equipment", "services.farm.equipment", "equipment-service"),
     Known("field_ops", "services.farm.field_ops", "field-ops"),
+    Known("inventory", "services.farm.inventory", "inventory-service"),
     Known("tasks", "services.farm.tasks", "task-service", headers=TENANT),
     Known("notifications", "services.farm.notifications", "notification-service"),
 ]

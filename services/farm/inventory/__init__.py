@@ -1,0 +1,1 @@
+"""When a tenant wants to hear of stock that expires, and how."""
