@@ -79,7 +79,7 @@ class Column:
     the type that stored numbers are read as, None for "int if whole, else float". `hidden` is true for rows where a
     path may lead to a value that `place` does not show; `parts` are the columns of a place's latitude and longitude,
     `by_point` says that there is an index over their point, or over the geography column of PostGIS's schema
-    `geography`.
+    `geography`. `texts` says that it is an array of texts.
     """
 
     field: str
@@ -93,6 +93,7 @@ class Column:
     parts: tuple[Column, Column] | None = None
     by_point: bool = False
     geography: str | None = None
+    texts: bool = False
 
     def compares(self, value: Any) -> bool:
         """Whether a record's value has the kind of the column's own values, or is None."""
@@ -168,7 +169,13 @@ class Columns:
         domain, kind = self._domain(stored, hint)
         loose = self._kept(field, is_key=stored is self._source.key_column)
         odd = self._odd(field, stored, place, domain, loose)
-        return Column(field, place, domain, kind, odd, loose, _read_as(domain, hint))
+        texts = declared is not None and declared.base == list[str] and self._is_of_texts(stored)
+        return Column(field, place, domain, kind, odd, loose, _read_as(domain, hint), texts=texts)
+
+    def _is_of_texts(self, stored: _Stored) -> bool:
+        """Whether a column is an array of texts that compare as Python's do, as those of CHAR or an Enum do not."""
+        kind = self._source.table.columns[stored.name].type
+        return isinstance(kind, sqlalchemy.ARRAY) and type(kind.item_type) in (sqlalchemy.Text, sqlalchemy.String)
 
     def _domain(self, stored: _Stored, hint: Any) -> tuple[str, str | None]:
         cast = stored.converter.cast

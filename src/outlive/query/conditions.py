@@ -101,7 +101,7 @@ def condition(column: Column, asked: Filter) -> Condition:
     if asked.op == "in":
         return _among(column, asked.value)
     if asked.op == "has":
-        return _present(column, exact=False)
+        return _listing(column, asked.value)
     if asked.value is None:
         return Condition(build("false"), exact=True)
     return _compared(column, asked)
@@ -109,6 +109,14 @@ def condition(column: Column, asked: Filter) -> Condition:
 
 def _present(column: Column, *, exact: bool) -> Condition:
     return Condition(build("{} IS NOT NULL", column.place), exact)
+
+
+def _listing(column: Column, wanted: Any) -> Condition:
+    """An array of texts is asked itself, so that an index over it serves; all else is left to Python."""
+    wanted = values.plain(wanted)
+    if not column.texts or not isinstance(wanted, str) or _text("text", wanted) is None:
+        return _present(column, exact=False)
+    return Condition(build("{} @> ARRAY[{}::text]", column.place, str(wanted)), exact=True)
 
 
 def _compared(column: Column, asked: Filter) -> Condition:

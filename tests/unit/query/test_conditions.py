@@ -54,6 +54,9 @@ MODEL = sa.Table(
     sa.Column("mood", sa.Enum(Mood, native_enum=False)),
     sa.Column("digits", sa.Integer),
     sa.Column("at", sa.DateTime(timezone=True)),
+    sa.Column("labels", sa.ARRAY(sa.Text(collation="C"))),
+    sa.Column("letters", sa.ARRAY(sa.CHAR(2))),
+    sa.Column("counts", sa.ARRAY(sa.Integer)),
     sa.Column("outlive_version", sa.BigInteger, nullable=False),
     sa.Column("outlive_position", sa.Numeric, nullable=False),
 )
@@ -68,6 +71,9 @@ class Given:
     mood: Mood
     digits: str
     at: str
+    labels: list[str] | None
+    letters: list[str]
+    counts: list[int]
     more: str
 
 
@@ -135,6 +141,11 @@ def test_exact(field: str, op: str, wanted: Any, text: str | None, values: list[
         (GIVEN, "digits", "eq", "7"),
         (GIVEN, "at", "eq", "2024-01-01"),
         (GIVEN, "more", "eq", "x"),
+        (GIVEN, "labels", "has", 5),
+        (GIVEN, "labels", "has", "a\x00"),
+        (GIVEN, "counts", "has", 5),
+        (GIVEN, "letter", "has", "a"),
+        (GIVEN, "letters", "has", "a"),
     ],
 )
 def test_left_to_python(table: StoreTable, field: str, op: str, wanted: Any) -> None:
@@ -156,6 +167,12 @@ def test_left_to_python(table: StoreTable, field: str, op: str, wanted: Any) -> 
 def test_text_in_a_typed_column(field: str, op: str, wanted: str, text: str) -> None:
     """Text that a typed column holds is compared in that type if the wanted text has its form, else as text."""
     assert shown(GIVEN, field, op, wanted) == (text, [wanted], True)
+
+
+@pytest.mark.parametrize("wanted", ["calm", Mood.CALM])
+def test_an_array_of_texts_is_asked_itself(wanted: Any) -> None:
+    """PostgreSQL alone decides which arrays hold a text; an enum member stands for its value."""
+    assert shown(GIVEN, "labels", "has", wanted) == ('"labels" @> ARRAY[%s::text]', ["calm"], True)
 
 
 def test_json_scalars_are_compared_in_sql() -> None:
