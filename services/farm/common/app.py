@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import uvicorn
-from fastapi import APIRouter, FastAPI, HTTPException, Request
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+from fastapi.exception_handlers import request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 import outlive
@@ -42,6 +45,7 @@ def build(
 
     for path in health_paths:
         app.get(path)(healthz)
+    app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Unholdable, _unholdable)
     app.add_exception_handler(BadQuery, _bad_query)
     app.add_exception_handler(KeyTaken, _key_taken)
@@ -60,6 +64,15 @@ def serve(app: str, port: int) -> None:
 def refused(message: str, *place: str | int, kind: str = "value_error") -> HTTPException:
     """A 422 in the form of every validation error."""
     return HTTPException(422, [{"type": kind, "loc": list(place), "msg": message}])
+
+
+async def _invalid(request: Request, error: Any) -> Response:
+    """The usual answer; without what was sent where JSON has no form for it, as for NaN and half a character."""
+    try:
+        return await request_validation_exception_handler(request, error)
+    except ValueError:
+        detail = [{name: each[name] for name in ("type", "loc", "msg")} for each in error.errors()]
+        return Response(json.dumps({"detail": detail}), 422, media_type="application/json")
 
 
 async def _unholdable(_: Request, error: Any) -> JSONResponse:

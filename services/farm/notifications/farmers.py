@@ -27,7 +27,7 @@ async def register(body: FarmerProfile) -> None:
     farmer_id, now = body.farmer_id, clock.now()
     said = body.model_dump(include={"name", "name_ar", "district", "phone", "email", "fcm_token", "language"})
     said["governorate"] = body.governorate
-    if await profiles.repository.patch(farmer_id, updated_at=now, **said) is None:
+    if await profiles.repository.update(farmer_id, lambda _: {**said, "updated_at": now}) is None:
         await profiles.repository.insert(Profile(farmer_id, created_at=now, updated_at=now, **said))
     grown, owned, ways = parts()
     await grown.replace(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from typing import Annotated
+from decimal import Decimal
+from typing import Annotated, Any
 
-from sqlalchemy import Boolean, ForeignKey, Index, MetaData, Time, UniqueConstraint, Uuid
+from sqlalchemy import JSON, Boolean, ForeignKey, Index, MetaData, Numeric, Time, UniqueConstraint, Uuid
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from outlive.postgres.tables import SystemColumns
@@ -15,6 +16,7 @@ from services.farm.common.tables import NAMES, Moment, Object, Several, Whole, W
 Id = Annotated[uuid.UUID, mapped_column(Uuid)]
 Clock = Annotated[dt.time, mapped_column(Time)]
 Yes = Annotated[bool, mapped_column(Boolean)]
+Kept = Annotated[dict[str, Any], mapped_column(JSON(none_as_null=True))]  # keeps the order of keys, as JSONB does not
 
 
 class Base(DeclarativeBase):
@@ -69,15 +71,18 @@ class ChannelRow(SystemColumns, Base):
     channel: Mapped[Words]
 
 
-class NotificationRow(SystemColumns, Base):
+class NotificationRow(Base):
+    """Without `outlive_extra`, so that indexes alone count notifications: every value is one that its column holds."""
+
     __tablename__ = "notifications"
     __table_args__ = (
         Index("ix_notifications_user_created", "user_id", "created_at"),
         Index("ix_notifications_user_read", "user_id", "is_read", "shown_until"),
         Index("ix_notifications_created", "created_at"),
         Index("ix_notifications_shown_until", "shown_until"),
-        Index("ix_notifications_type_status", "type", "status"),
-        Index("ix_notifications_type_expires", "type", "expires_at"),
+        Index("ix_notifications_type_status", "type", "status", "outlive_position"),
+        Index("ix_notifications_type_expires", "type", "expires_at", "outlive_position"),
+        Index("ix_notifications_position", "outlive_position"),
         Index("ix_notifications_governorates", "target_governorates", postgresql_using="gin"),
         Index("ix_notifications_crops", "target_crops", postgresql_using="gin"),
     )
@@ -93,7 +98,7 @@ class NotificationRow(SystemColumns, Base):
     body: Mapped[Words]
     body_ar: Mapped[Words]
     channel: Mapped[Words]
-    data: Mapped[Object]
+    data: Mapped[Kept]
     status: Mapped[Words]
     is_read: Mapped[Yes]
     read_at: Mapped[Moment | None]
@@ -105,6 +110,8 @@ class NotificationRow(SystemColumns, Base):
     updated_at: Mapped[Moment]
     expires_at: Mapped[Moment | None]
     shown_until: Mapped[Moment]
+    outlive_version: Mapped[Whole]
+    outlive_position: Mapped[Decimal] = mapped_column(Numeric)
 
 
 class PreferenceRow(SystemColumns, Base):

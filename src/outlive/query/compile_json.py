@@ -53,6 +53,7 @@ _TEXTS: dict[tuple[str, Any], LiteralString] = {
     ),
     ("text[]", list[str]): "CASE WHEN array_position({0}, NULL) IS NULL THEN array_to_json({0})::text END",
     ("jsonb", Any): "CASE WHEN strpos({0}::text, '\"$') = 0 THEN {0}::text END",
+    ("json", Any): "CASE WHEN strpos({0}::text, '\"$') = 0 THEN {0}::text END",
 }
 _KEPT_MOMENT: LiteralString = (
     r"""CASE WHEN {0} ~ '^\{"\$datetime":"[0-9T:.+-]+"\}$' THEN '"' || substr({0}, 15, length({0}) - 16) || '"' END"""

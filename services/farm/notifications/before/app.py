@@ -252,13 +252,13 @@ def health() -> dict[str, Any]:
     return {"status": "healthy", "service": "notification-service", "version": "15.4.0"}
 
 
-@app.post("/v1/notifications")
+@app.post("/v1/notifications", response_model=None)
 async def create_custom_notification(request: CreateNotificationRequest) -> dict[str, Any]:
     row = await create_notification(**{name: getattr(request, name) for name in type(request).model_fields})
     return shown(row, *WHOLE, "status")
 
 
-@app.post("/v1/alerts/weather")
+@app.post("/v1/alerts/weather", response_model=None)
 async def create_weather_alert(request: WeatherAlertRequest) -> dict[str, Any]:
     title, title_ar, body, body_ar = weather_alert_message(request.alert_type, request.governorates[0].value)
     row = await create_notification(
@@ -282,7 +282,7 @@ async def create_weather_alert(request: WeatherAlertRequest) -> dict[str, Any]:
     return shown(row, *BRIEF)
 
 
-@app.post("/v1/alerts/pest")
+@app.post("/v1/alerts/pest", response_model=None)
 async def create_pest_alert(request: PestAlertRequest) -> dict[str, Any]:
     where = GOVERNORATE_AR[request.governorate.value]
     crops = ", ".join(crop.value for crop in request.affected_crops)
@@ -313,7 +313,7 @@ async def create_pest_alert(request: PestAlertRequest) -> dict[str, Any]:
     return shown(row, *BRIEF)
 
 
-@app.post("/v1/reminders/irrigation")
+@app.post("/v1/reminders/irrigation", response_model=None)
 async def create_irrigation_reminder(request: IrrigationReminderRequest) -> dict[str, Any]:
     crop_ar, water = CROP_AR[request.crop.value], request.water_needed_mm
     row = await create_notification(
@@ -338,7 +338,7 @@ async def create_irrigation_reminder(request: IrrigationReminderRequest) -> dict
     return shown(row, *BRIEF)
 
 
-@app.get("/v1/notifications/farmer/{farmer_id}")
+@app.get("/v1/notifications/farmer/{farmer_id}", response_model=None)
 async def get_farmer_notifications(
     farmer_id: str,
     unread_only: bool = False,
@@ -355,7 +355,7 @@ async def get_farmer_notifications(
     }
 
 
-@app.get("/v1/notifications/broadcast")
+@app.get("/v1/notifications/broadcast", response_model=None)
 async def get_broadcast_notifications(
     governorate: Governorate | None = None, crop: CropType | None = None, limit: int = Query(20, ge=1, le=50)
 ) -> dict[str, Any]:

@@ -19,8 +19,9 @@ INDEXES = (
     ("ix_notifications_user_read", "notifications", ["user_id", "is_read", "shown_until"]),
     ("ix_notifications_created", "notifications", ["created_at"]),
     ("ix_notifications_shown_until", "notifications", ["shown_until"]),
-    ("ix_notifications_type_status", "notifications", ["type", "status"]),
-    ("ix_notifications_type_expires", "notifications", ["type", "expires_at"]),
+    ("ix_notifications_type_status", "notifications", ["type", "status", "outlive_position"]),
+    ("ix_notifications_type_expires", "notifications", ["type", "expires_at", "outlive_position"]),
+    ("ix_notifications_position", "notifications", ["outlive_position"]),
     ("ix_notification_outbox_due", "notification_outbox", ["state", "due_at"]),
     ("ix_notification_outbox_user", "notification_outbox", ["user_id", "state"]),
 )
@@ -88,7 +89,7 @@ def _part(table: str, what: str, *more: sa.Column[str]) -> None:
 
 
 def _notifications() -> None:
-    create(
+    op.create_table(
         "notifications",
         needed("id", sa.Uuid),
         needed("user_id", words()),
@@ -101,7 +102,7 @@ def _notifications() -> None:
         needed("body", words()),
         needed("body_ar", words()),
         needed("channel", words()),
-        needed("data", document()),
+        needed("data", sa.JSON(none_as_null=True)),
         needed("status", words()),
         needed("is_read", sa.Boolean),
         sa.Column("read_at", moment()),
@@ -113,6 +114,8 @@ def _notifications() -> None:
         needed("updated_at", moment()),
         sa.Column("expires_at", moment()),
         needed("shown_until", moment()),
+        needed("outlive_version", sa.BigInteger),
+        needed("outlive_position", sa.Numeric),
         sa.PrimaryKeyConstraint("id", name="pk_notifications"),
     )
 
