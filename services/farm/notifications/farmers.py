@@ -16,27 +16,35 @@ from services.farm.notifications.records import (
     key_of,
 )
 from services.farm.notifications.schemas import FarmerProfile
-from services.farm.notifications.stores import crops, parts, profiles
+from services.farm.notifications.stores import channels, crops, fields, profiles
+
+PARTS = {"crops": crops, "field_ids": fields, "channels": channels}
 
 
 async def register(body: FarmerProfile) -> None:
     """Makes this the farmer's profile, in place of any that there was, with all that belongs to it.
 
-    Two registrations of one farmer at the same moment are never mixed: one of them is refused.
+    Two registrations of one farmer at the same moment are never mixed: one comes after the other, or is refused.
     """
-    farmer_id, now = body.farmer_id, clock.now()
-    said = body.model_dump(include={"name", "name_ar", "district", "phone", "email", "fcm_token", "language"})
-    said["governorate"] = body.governorate
-    if await profiles.repository.update(farmer_id, lambda _: {**said, "updated_at": now}) is None:
-        await profiles.repository.insert(Profile(farmer_id, created_at=now, updated_at=now, **said))
-    grown, owned, ways = parts()
-    await grown.replace(
-        farmer_id, [FarmerCrop(key_of(farmer_id, each), farmer_id, each, body.governorate) for each in body.crops]
-    )
-    await owned.replace(farmer_id, [FarmerField(key_of(farmer_id, each), farmer_id, each) for each in body.field_ids])
-    await ways.replace(
-        farmer_id, [FarmerChannel(key_of(farmer_id, each), farmer_id, each) for each in body.notification_channels]
-    )
+    who, now, before = body.farmer_id, clock.now(), list[Profile]()
+    said = body.model_dump(exclude={"farmer_id", "governorate", "notification_channels"}, mode="json")
+    said |= {"governorate": body.governorate, "channels": [each.value for each in body.notification_channels]}
+
+    def replace(held: Profile) -> dict[str, Any]:
+        before.append(held)
+        return {**said, "updated_at": now}
+
+    if await profiles.repository.update(who, replace) is None:
+        await profiles.repository.insert(Profile(who, created_at=now, updated_at=now, **said))
+    made: dict[str, list[Any]] = {
+        "crops": [FarmerCrop(key_of(who, each), who, each, body.governorate) for each in body.crops],
+        "field_ids": [FarmerField(key_of(who, each), who, each) for each in body.field_ids],
+        "channels": [FarmerChannel(key_of(who, each), who, each) for each in body.notification_channels],
+    }
+    for name, store in PARTS.items():
+        gone = {key_of(who, each) for held in before for each in getattr(held, name)}
+        await store.repository.bulk_delete(gone - {each.key for each in made[name]})
+        await store.repository.bulk_put(made[name])
 
 
 async def meant(farmers: Sequence[str], governorates: Sequence[Governorate], grown: Sequence[Crop]) -> Sequence[str]:

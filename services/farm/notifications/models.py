@@ -36,6 +36,9 @@ class ProfileRow(SystemColumns, Base):
     email: Mapped[Words | None]
     fcm_token: Mapped[Words | None]
     language: Mapped[Words]
+    crops: Mapped[Several]
+    field_ids: Mapped[Several]
+    channels: Mapped[Several]
     created_at: Mapped[Moment]
     updated_at: Mapped[Moment]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -78,7 +78,7 @@ def key_of(*parts: str) -> str:
 
 @dataclass
 class Profile:
-    """A registered farmer."""
+    """A registered farmer. What belongs to it stands here too, so that a new profile knows what it replaces."""
 
     farmer_id: str
     name: str
@@ -91,6 +91,9 @@ class Profile:
     email: str | None = None
     fcm_token: str | None = None
     language: str = "ar"
+    crops: list[str] = field(default_factory=list)
+    field_ids: list[str] = field(default_factory=list)
+    channels: list[str] = field(default_factory=list)
 
 
 @dataclass

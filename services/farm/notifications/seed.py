@@ -34,7 +34,10 @@ def fill(now: dt.datetime) -> None:
     if not settings.seeds_demo_data():
         return
     for farmer_id, name, name_ar, governorate, grown, owned, phone, email in ROWS:
-        profiles[farmer_id] = Profile(farmer_id, name, name_ar, governorate, now, now, phone=phone, email=email)
+        profiles[farmer_id] = Profile(
+            farmer_id, name, name_ar, governorate, now, now, phone=phone, email=email,
+            crops=[each.value for each in grown], field_ids=list(owned), channels=[Channel.IN_APP.value],
+        )  # fmt: skip
         for crop in grown:
             key = key_of(farmer_id, crop)
             crops[key] = FarmerCrop(key, farmer_id, crop, governorate)

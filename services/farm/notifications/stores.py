@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
-from typing import Any, Self, cast
+from typing import Self, cast
 
 import outlive
 from services.farm.common.app import declare
@@ -41,30 +40,19 @@ class NotificationRepository(outlive.Repository):
         return other
 
 
-class PartRepository(outlive.Repository):
-    """What belongs to a farmer: crops, fields, channels."""
-
-    async def replace(self, farmer_id: str, parts: Iterable[Any]) -> None:
-        """Makes these the farmer's parts, and no others."""
-        wanted = {part.key: part for part in parts}
-        held = await self.keys(farmer_id=farmer_id)
-        await self.bulk_delete(key for key in held if key not in wanted)
-        await self.bulk_put(wanted.values())
-
-
 profiles = outlive.mapping(
     "farmer_profiles", Profile, key="farmer_id", model=models.ProfileRow, service=service, indexes=["governorate"]
 )
 crops = outlive.mapping(
-    "farmer_crops", FarmerCrop, key="key", model=models.CropRow, repository=PartRepository, service=service,
+    "farmer_crops", FarmerCrop, key="key", model=models.CropRow, service=service,
     indexes=["farmer_id", ("crop_type", "governorate")],
 )  # fmt: skip
 fields = outlive.mapping(
-    "farmer_fields", FarmerField, key="key", model=models.FieldRow, repository=PartRepository, service=service,
+    "farmer_fields", FarmerField, key="key", model=models.FieldRow, service=service,
     indexes=["farmer_id"],
 )  # fmt: skip
 channels = outlive.mapping(
-    "farmer_channels", FarmerChannel, key="key", model=models.ChannelRow, repository=PartRepository, service=service,
+    "farmer_channels", FarmerChannel, key="key", model=models.ChannelRow, service=service,
     indexes=["farmer_id"],
 )  # fmt: skip
 notifications = outlive.mapping(
@@ -84,8 +72,3 @@ outbox = outlive.mapping(
 def told(view: outlive.JsonView = LISTED) -> NotificationRepository:
     """Notifications in this view."""
     return cast(NotificationRepository, notifications.repository).seen(view)
-
-
-def parts() -> tuple[PartRepository, PartRepository, PartRepository]:
-    """Crops, fields and channels of farmers."""
-    return tuple(cast(PartRepository, each.repository) for each in (crops, fields, channels))  # type: ignore[return-value]
