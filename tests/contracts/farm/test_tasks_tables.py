@@ -6,9 +6,10 @@ from typing import Any
 
 import psycopg
 
-from tests.contracts.farm.conftest import Opened, in_database
+import outlive
+from tests.contracts.farm.conftest import Opened, in_both_builds, in_database
 from tests.contracts.farm.running import Running
-from tests.contracts.farm.test_tasks import BASE, create, do, head
+from tests.contracts.farm.test_tasks import BASE, create, do, head, read
 
 PACKAGE = "services.farm.tasks"
 ASKED = {
@@ -132,6 +133,39 @@ def test_evidence_and_history_are_rows_of_their_tables(opened: Opened, http: Run
         assert actions == [("created",), ("updated",), ("deleted",)]
         left = conn.execute("SELECT deleted_at IS NOT NULL, due_date FROM tasks WHERE task_id = %s", key).fetchall()
         assert left == [(True, None)]
+
+
+@in_database
+def test_a_change_and_its_history_land_together(opened: Opened, http: Running, tenant: str) -> None:
+    """Where PostgreSQL cannot hold the history, 422, and the task is as it was."""
+    made = create(http, tenant)
+    nobody = {**head(tenant), "X-User-Id": "nul \x00"}
+    path = f"{BASE}/{made['task_id']}"
+    for method, what, options in (
+        ("POST", "/start", {}), ("POST", "/complete", {"json": {"photo_urls": ["u"]}}), ("DELETE", "", {}),
+        ("POST", "/cancel", {"params": {"reason": "nul \x00"}}),
+    ):  # fmt: skip
+        assert http.request(method, path + what, headers=nobody, **options).status_code == 422
+    assert read(http, tenant, f"/{made['task_id']}") == made
+    assert len(read(http, tenant, f"/{made['task_id']}/history")["history"]) == 1
+    assert opened.address is not None
+    with psycopg.connect(opened.address.conninfo()) as conn:
+        kept = conn.execute("SELECT count(*) FROM task_evidence WHERE task_id = %s", (made["task_id"],)).fetchone()
+        assert kept == (0,)
+
+
+@in_both_builds
+def test_evidence_is_found_by_its_place(opened: Opened, http: Running, tenant: str) -> None:
+    """Within a circle, for its tenant; evidence without a place is nowhere."""
+    made = create(http, tenant)
+    for content, where in (("near", {"lat": 15.37, "lon": 44.19}), ("far", {"lat": 16.5, "lon": 44.19}), ("", {})):
+        do(http, tenant, made, "evidence", params={"evidence_type": "photo", "content": content, **where})
+
+    async def near() -> list[str]:
+        repository = opened.module("stores").evidence.repository.for_tenant(tenant)
+        return [each.content for each in await repository.find(place__within=outlive.Circle(15.38, 44.19, km=5))]
+
+    assert http.run(near()) == ["near"]
 
 
 @in_database
