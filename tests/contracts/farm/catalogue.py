@@ -37,6 +37,7 @@ SERVICES = [
     Known("equipment", "services.farm.equipment", "equipment-service"),
     Known("field_ops", "services.farm.field_ops", "field-ops"),
     Known("inventory", "services.farm.inventory", "inventory-service"),
+    Known("iot_gateway", "services.farm.iot_gateway", "iot-gateway"),
     Known("tasks", "services.farm.tasks", "task-service", headers=TENANT),
     Known("notifications", "services.farm.notifications", "notification-service"),
 ]

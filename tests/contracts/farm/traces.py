@@ -56,4 +56,18 @@ FIELD_OPS = Trace(
     ),
     lambda tenant, number, answer: ("GET", f"/fields/{answer['id']}", {}),
 )
-TRACES = {"alerts": ALERTS, "billing": BILLING, "equipment": EQUIPMENT, "field_ops": FIELD_OPS, "tasks": TASKS}
+DEVICE = {"field_id": "f", "device_type": "camera", "name_ar": "ا", "name_en": "d"}
+IOT = Trace(
+    lambda tenant, number: (
+        "POST", "/device/register", {"json": {**DEVICE, "tenant_id": tenant, "device_id": f"{tenant}-{number}"}},
+    ),
+    lambda tenant, number, answer: ("GET", f"/device/{answer['device']['device_id']}", {}),
+)  # fmt: skip
+TRACES = {
+    "alerts": ALERTS,
+    "billing": BILLING,
+    "equipment": EQUIPMENT,
+    "field_ops": FIELD_OPS,
+    "iot_gateway": IOT,
+    "tasks": TASKS,
+}

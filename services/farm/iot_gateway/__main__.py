@@ -1,0 +1,8 @@
+"""`python -m services.farm.iot_gateway`: serve on PORT, else 8096."""
+
+from __future__ import annotations
+
+from services.farm.common.app import serve
+
+if __name__ == "__main__":
+    serve("services.farm.iot_gateway.api:app", 8096)

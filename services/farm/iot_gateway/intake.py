@@ -1,0 +1,112 @@
+"""Readings on their way into the registry: a bounded queue, and one unit of work for all that waits in it.
+
+Single readings come faster than transactions can. Those that wait are taken together: one query for their devices, one
+unit for what changes, of several readings of one device the last. A reading is acknowledged when that unit is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+from collections import deque
+from typing import Any
+
+import outlive
+from services.farm.common import clock
+from services.farm.iot_gateway.ranges import device_type_of
+from services.farm.iot_gateway.records import LOW_BATTERY, Device, Reading, Status
+from services.farm.iot_gateway.stores import registry, service
+
+AT_ONCE = 500  # readings in one unit
+
+
+class Full(Exception):
+    """The queue holds as many readings as it may: come again later."""
+
+
+class Unknown(Exception):
+    """No such device is registered."""
+
+
+class Foreign(Exception):
+    """The device belongs to another tenant or field."""
+
+
+class Intake:
+    """The queue of one process; it holds at most IOT_QUEUE_SIZE readings (10,000)."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Reading, asyncio.Future[None]]] = deque()
+        self._worker: asyncio.Task[None] | None = None
+
+    async def take(self, reading: Reading) -> None:
+        """Returns once the reading is durable. Raises Full, Unknown, Foreign, and what refuses the write."""
+        if len(self._waiting) >= int(os.environ.get("IOT_QUEUE_SIZE") or 10_000):
+            raise Full
+        landed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((reading, landed))
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work(), context=contextvars.Context())
+        await landed
+
+    async def _work(self) -> None:
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
+            for (_, landed), refused in zip(batch, await _outcomes([reading for reading, _ in batch]), strict=True):
+                if landed.done():
+                    continue
+                if refused is None:
+                    landed.set_result(None)
+                else:
+                    landed.set_exception(refused)
+
+
+async def _outcomes(readings: list[Reading]) -> list[Exception | None]:
+    """What `_land` answers; what refuses the whole unit refuses each of its readings."""
+    try:
+        return await _land(readings)
+    except Exception as error:  # noqa: BLE001 - every waiting reading must be told
+        return [error] * len(readings)
+
+
+async def _land(readings: list[Reading]) -> list[Exception | None]:
+    """Why each reading is refused, None where it is durable now."""
+    held = {each.device_id: each for each in await registry().find(device_id__in={r.device_id for r in readings})}
+    refused: list[Exception | None] = []
+    last: dict[str, Reading] = {}
+    for reading in readings:
+        error = _judged(reading, held.get(reading.device_id))
+        refused.append(error)
+        if error is None:
+            last[reading.device_id] = reading
+    async with outlive.unit("readings", service=service):
+        await asyncio.gather(*(_keep(reading, held.get(key)) for key, reading in last.items()))
+    return refused
+
+
+def _judged(reading: Reading, device: Device | None) -> Exception | None:
+    if device is None:
+        return None if reading.registers else Unknown(reading.device_id)
+    if (device.tenant_id, device.field_id) != (reading.tenant_id, reading.field_id):
+        return Foreign(reading.device_id)
+    return None
+
+
+async def _keep(reading: Reading, device: Device | None) -> None:
+    said: dict[str, Any] = {
+        "last_reading": {"sensor_type": reading.sensor_type.lower(), "value": reading.value, "unit": reading.unit},
+        "last_seen": clock.now(),
+        "status": Status.ONLINE,
+    }
+    if reading.battery is not None:
+        low = reading.battery < LOW_BATTERY
+        said |= {"battery_level": reading.battery, "status": Status.WARNING if low else Status.ONLINE}
+    if device is not None:
+        await registry().patch(reading.device_id, **said)
+        return
+    made = Device(
+        reading.device_id, reading.tenant_id, reading.field_id, device_type_of(reading.sensor_type),
+        f"جهاز {reading.device_id}", f"Device {reading.device_id}", clock.now(), **said,
+    )  # fmt: skip
+    await registry(reading.tenant_id).insert(made)
