@@ -1,0 +1,8 @@
+"""`python -m services.farm.provider_config.before`: serve on PORT, else 8104."""
+
+from __future__ import annotations
+
+from services.farm.common.app import serve
+
+if __name__ == "__main__":
+    serve("services.farm.provider_config.before.app:app", 8104)
