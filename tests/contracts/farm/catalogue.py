@@ -38,6 +38,7 @@ SERVICES = [
     Known("field_ops", "services.farm.field_ops", "field-ops"),
     Known("inventory", "services.farm.inventory", "inventory-service"),
     Known("iot_gateway", "services.farm.iot_gateway", "iot-gateway"),
+    Known("provider_config", "services.farm.provider_config", "provider-config"),
     Known("tasks", "services.farm.tasks", "task-service", headers=TENANT),
     Known("notifications", "services.farm.notifications", "notification-service"),
 ]
