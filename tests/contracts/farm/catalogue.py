@@ -35,6 +35,8 @@ SERVICES = [
     Known("billing", "services.farm.billing", "billing-core", environment={"ENVIRONMENT": "development"}),
     Known("crop_health", "services.farm.crop_health", "crop-health-ai"),
     Known("equipment", "services.farm.equipment", "equipment-service"),
+    Known("vegetation", "services.farm.vegetation", "vegetation-analysis-service", has_before=False),
+    Known("satellite", "services.farm.satellite", "satellite-service", has_before=False),
     Known("field_ops", "services.farm.field_ops", "field-ops"),
     Known("inventory", "services.farm.inventory", "inventory-service"),
     Known("iot_gateway", "services.farm.iot_gateway", "iot-gateway"),

@@ -1,0 +1,7 @@
+"""The vegetation-analysis-service."""
+
+from __future__ import annotations
+
+from services.farm.vra.application import application
+
+app = application("vegetation-analysis-service")
