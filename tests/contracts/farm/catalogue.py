@@ -29,6 +29,7 @@ class Known:
         return Path(next(iter(spec.submodule_search_locations)))
 
 
+KEY = {"X-Api-Key": "generated"}
 TENANT = {"X-Tenant-Id": "tenant_generated"}
 SERVICES = [
     Known("alerts", "services.farm.alerts", "alert-service", TENANT),
@@ -37,6 +38,7 @@ SERVICES = [
     Known("equipment", "services.farm.equipment", "equipment-service"),
     Known("vegetation", "services.farm.vegetation", "vegetation-analysis-service", has_before=False),
     Known("satellite", "services.farm.satellite", "satellite-service", has_before=False),
+    Known("facts", "services.facts", "taas", KEY, {"API_KEY": KEY["X-Api-Key"], "VALIDATE_RATE_LIMIT": "1000/minute"}),
     Known("field_ops", "services.farm.field_ops", "field-ops"),
     Known("inventory", "services.farm.inventory", "inventory-service"),
     Known("iot_gateway", "services.farm.iot_gateway", "iot-gateway"),

@@ -33,6 +33,7 @@ from tests.contracts.farm.traces import TRACES
 
 ROOT = Path(__file__).resolve().parents[3]
 TRACED = [known for known in SERVICES if known.name in TRACES]
+SCOPED = [known for known in TRACED if TRACES[known.name].scoped]
 SAMPLE = TRACED if os.environ.get("OUTLIVE_ALL_SERVICES") else TRACED[:1]
 sampled = pytest.mark.parametrize("known", SAMPLE, ids=lambda known: known.name)
 HEALTH = ("/healthz", "/health")
@@ -221,7 +222,7 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NO
 """
 
 
-@pytest.mark.parametrize("known", TRACED, ids=lambda known: known.name)
+@pytest.mark.parametrize("known", SCOPED, ids=lambda known: known.name)
 def test_the_applications_role_sees_one_tenant(
     known: Known, new_database: Callable[..., Address], tmp_path: Path
 ) -> None:

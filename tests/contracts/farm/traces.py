@@ -14,11 +14,12 @@ class Trace:
     """How a record gets into a service, and where it is found again.
 
     `enter(tenant, number)` is a request that keeps something; `found(tenant, number, answer)` is a request that answers
-    200 only where that is kept.
+    200 only where that is kept. A service that is not `scoped` has no tenants.
     """
 
     enter: Callable[[str, int], Request]
     found: Callable[[str, int, Any], Request]
+    scoped: bool = True
 
 
 def of(tenant: str, **more: Any) -> dict[str, Any]:
@@ -48,6 +49,16 @@ BILLING = Trace(
     lambda tenant, number: ("POST", "/v1/tenants", {"json": {**SUBSCRIBER, "name": f"{tenant} {number}"}}),
     lambda tenant, number, answer: ("GET", f"/v1/tenants/{answer['tenant_id']}", {}),
 )
+OWNER = {"headers": {"X-Api-Key": "generated"}}
+FACTS = Trace(
+    lambda tenant, number: (
+        "POST",
+        "/facts",
+        {**OWNER, "json": {"id": f"{tenant}.{number}", "category": "c", "statement": f"f{number}", "tags": ["t"]}},
+    ),
+    lambda tenant, number, answer: ("GET", f"/facts/{answer['id']}", OWNER),
+    scoped=False,
+)
 FIELD_OPS = Trace(
     lambda tenant, number: (
         "POST",
@@ -67,6 +78,7 @@ TRACES = {
     "alerts": ALERTS,
     "billing": BILLING,
     "equipment": EQUIPMENT,
+    "facts": FACTS,
     "field_ops": FIELD_OPS,
     "iot_gateway": IOT,
     "tasks": TASKS,

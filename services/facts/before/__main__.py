@@ -1,0 +1,8 @@
+"""`python -m services.facts.before`: serve on PORT, else 8000."""
+
+from __future__ import annotations
+
+from services.farm.common.app import serve
+
+if __name__ == "__main__":
+    serve("services.facts.before.app:app", 8000)
