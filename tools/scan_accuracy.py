@@ -96,7 +96,7 @@ def write_page(scores: list[tuple[Package, Score]]) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--corpus", type=Path, default=Path(tempfile.gettempdir()) / "outlive-scan-corpus")
-    parser.add_argument("--set", choices=("tune", "held-out", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"))
+    parser.add_argument("--set")
     parser.add_argument("--package")
     parser.add_argument("--show", action="store_true")
     parser.add_argument("--page", action="store_true")

@@ -54,7 +54,8 @@ TEST_PATHS = re.compile(
 )
 TEST_CLASS = re.compile(r"^_?(Fake|Mock|Stub|Dummy|Spy|Test[A-Z])|(Mock|Stub|Fake|Double|TestCase|Tests)$")
 EPHEMERAL_WORDS = word_set("""
-    warned deprecated once cooldown cooldowns cd cds throttle debounce ratelimit limiter ratelimiter backoff inflight dirty""")
+    warned deprecated once cooldown cooldowns cd cds throttle debounce ratelimit limiter ratelimiter backoff
+    inflight dirty""")
 ORM_CALLS = word_set("""
     commit add create save execute fetch scalars filter insert get_or_none bulk_create all""")
 EXAMPLE_PATHS = re.compile(
