@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import count
+from operator import itemgetter
 from typing import NamedTuple
 
 from outlive.scan.slots import At, Key, Sources
@@ -73,6 +75,10 @@ class Access(NamedTuple):
     declared: tuple[str, int, int, str] | None
 
 
+# functions that are told the file's name: by which parameter, whether they write, in what form; each once
+Helpers = dict[At, dict[tuple[str, bool, str], None]]
+
+
 class _Raw(NamedTuple):
     at: At
     line: int
@@ -83,7 +89,7 @@ class _Raw(NamedTuple):
 
 def accesses(sources: Sources) -> Iterator[Access]:
     """Every load and dump of a data file whose name can be told."""
-    helpers: dict[At, list[tuple[str, bool, str]]] = defaultdict(list)
+    helpers: Helpers = defaultdict(dict)
     raws: list[_Raw] = []
     for path, file in sources.files.items():
         if any(each.module.split(".")[0] in _MODULES for scope in file.scopes.values() for each in scope.imports):
@@ -91,11 +97,12 @@ def accesses(sources: Sources) -> Iterator[Access]:
                 raws.extend(_in_scope(sources, (path, qual), scope))
     for raw in raws:
         yield from _named(sources, raw, helpers)
+    calls = _Calls(sources) if helpers else None
     for _ in range(2):
-        if not helpers:
+        if not helpers or calls is None:
             return
-        found, helpers = helpers, defaultdict(list)
-        for raw in _callers(sources, found):
+        found, helpers = helpers, defaultdict(dict)
+        for raw in calls.of(found):
             yield from _named(sources, raw, helpers)
 
 
@@ -157,13 +164,13 @@ def _dotted(sources: Sources, at: At, path: str) -> str:
     return path
 
 
-def _named(sources: Sources, raw: _Raw, helpers: dict[At, list[tuple[str, bool, str]]]) -> Iterator[Access]:
+def _named(sources: Sources, raw: _Raw, helpers: Helpers) -> Iterator[Access]:
     found = name_of(sources, raw.at, raw.name)
     if found is None:
         return
     kind, key, symbol, declared = found
     if kind == "param":
-        helpers[raw.at].append((symbol, raw.writes, raw.form))
+        helpers[raw.at][(symbol, raw.writes, raw.form)] = None
     else:
         yield Access(key, symbol, raw.at, raw.line, raw.writes, raw.form, declared)
 
@@ -260,19 +267,31 @@ def _module_name(sources: Sources, at: At, root: str, rest: str, depth: int) -> 
 _PATH_PARTS = frozenset({"open", "parent", "read_text", "write_text", "exists", "with_suffix", "joinpath", "format"})
 
 
-def _callers(sources: Sources, helpers: dict[At, list[tuple[str, bool, str]]]) -> Iterator[_Raw]:
-    names = {sources.resolver.scope(at).name for at in helpers}
-    meaning = sources.resolver.aliases.of(names)
-    for path, file in sources.files.items():
-        for qual, scope in file.scopes.items():
-            for call in scope.calls:
-                if call.path.rpartition(".")[2] not in meaning and call.path[-1] not in ")]":
+class _Calls:
+    """All calls by the last part of their path: who calls a helper is found without reading every call again."""
+
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
+        self.by_name: dict[str, list[tuple[int, At, Call]]] = defaultdict(list)
+        order = count()
+        for path, file in sources.files.items():
+            for qual, scope in file.scopes.items():
+                for call in scope.calls:
+                    last = "()" if call.path[-1] in ")]" else call.path.rpartition(".")[2]
+                    self.by_name[last].append((next(order), (path, qual), call))
+
+    def of(self, helpers: Helpers) -> Iterator[_Raw]:
+        """What the callers of helpers do, in the order of the files; a line that passes the same again counts once."""
+        resolver = self.sources.resolver
+        meaning = resolver.aliases.of({resolver.scope(at).name for at in helpers})
+        calls = sorted((each for name in {*meaning, "()"} for each in self.by_name.get(name, ())), key=itemgetter(0))
+        for _, at, call in calls:
+            for ref in resolver.resolve(at, call.path):
+                if ref.kind != "func":
                     continue
-                for ref in sources.resolver.resolve((path, qual), call.path):
-                    found = helpers.get((ref.key[0], ref.key[1])) if ref.kind == "func" else None
-                    for name, writes, form in found or ():
-                        value = argument(sources, (ref.key[0], ref.key[1]), call, name)
-                        yield _Raw((path, qual), call.line, writes, form, value)
+                helper = (ref.key[0], ref.key[1])
+                for name, writes, form in helpers.get(helper, ()):
+                    yield _Raw(at, call.line, writes, form, argument(self.sources, helper, call, name))
 
 
 def argument(sources: Sources, at: At, call: Call, name: str) -> Val:

@@ -6,6 +6,11 @@ from pathlib import Path
 
 from outlive.scan.catalogue import Finding
 from outlive.scan.engine import scan
+from outlive.scan.extract import summarise
+from outlive.scan.file_access import accesses
+from outlive.scan.resolve import Resolver
+from outlive.scan.slots import Sources
+from outlive.scan.summary import Summary
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -84,3 +89,25 @@ def test_a_parameter_leads_back_to_the_container(tmp_path: Path) -> None:
 def test_names_in_a_circle_end(tmp_path: Path) -> None:
     """Modules that import each other, and aliases of themselves, are no endless walk."""
     assert not found(tmp_path, a="from b import x\ny = x\n", b="from a import y\nx = y\n")
+
+
+def test_helpers_that_pass_a_file_on_are_followed_once(tmp_path: Path) -> None:
+    """Of a helper that is called hundreds of times from a helper that is called hundreds of times, each counts once."""
+    many = 300
+    (tmp_path / "files.py").write_text(
+        "import json\n"
+        "def save(path, rows):\n    with open(path, 'w') as file:\n        json.dump(rows, file)\n"
+        "def load(path):\n    with open(path) as file:\n        return json.load(file)\n"
+        "def step(path, rows):\n" + "    save(path, rows)\n" * many,
+        encoding="utf-8",
+    )
+    (tmp_path / "run.py").write_text(
+        "from files import load, step\nrows = load('rows.json')\ndef run():\n" + "    step('rows.json', rows)\n" * many,
+        encoding="utf-8",
+    )
+    read = {name: summarise(name, (tmp_path / name).read_bytes()) for name in ("files.py", "run.py")}
+    files = {name: each for name, each in read.items() if isinstance(each, Summary)}
+    folders = dict.fromkeys(files, ".")
+    met = list(accesses(Sources(files, Resolver(files, {}), folders)))
+    assert len(met) <= 2 * many
+    assert {each.symbol for each in met} == {"rows.json"}

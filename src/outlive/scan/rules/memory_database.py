@@ -19,6 +19,7 @@ _MAKERS = {
     "init": "sqlite :memory:", "SqliteDatabase": "sqlite :memory:", "Database": "sqlite :memory:",
     "register_tortoise": "sqlite :memory:", "dict": "sqlite :memory:", "SqliteExtDatabase": "sqlite :memory:",
 }  # fmt: skip
+_NAMES = frozenset({"TinyDB", "FakeRedis", "FakeStrictRedis", "FakeAsyncRedis", "MongoClient", "FakeServer", *_MAKERS})
 _FAKES = ("fakeredis.", "mongomock.", "fakeredis")
 
 
@@ -35,6 +36,8 @@ def find(sources: Sources) -> Iterator[Slot]:
                     symbol = _symbol(qual, scope.kind, name, sources.resolver.owner(path, qual))
                     yield Slot((path, qual, name), path, bind.line, bind.end, symbol, "database", NAME, kind)
             for call in scope.calls:
+                if call.path.rpartition(".")[2] not in _NAMES:
+                    continue
                 value: Val = ("c", call.path, call.args, call.kwargs)
                 if call.line not in lines and (kind := _kind(sources, (path, qual), value)):
                     lines.add(call.line)
@@ -54,6 +57,8 @@ def _kind(sources: Sources, at: At, value: Val) -> str:
     if value[0] != "c":
         return _django(value)
     name = value[1].rsplit(".", 1)[-1]
+    if name not in _NAMES:
+        return ""
     texts = [*value[2], *(inner for _, inner in value[3])]
     if name == "TinyDB":
         kept = [each[1] for each in texts if each[0] == "p"]
