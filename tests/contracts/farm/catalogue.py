@@ -39,6 +39,7 @@ SERVICES = [
     Known("vegetation", "services.farm.vegetation", "vegetation-analysis-service", has_before=False),
     Known("satellite", "services.farm.satellite", "satellite-service", has_before=False),
     Known("facts", "services.facts", "taas", KEY, {"API_KEY": KEY["X-Api-Key"], "VALIDATE_RATE_LIMIT": "1000/minute"}),
+    Known("field_chat", "services.farm.field_chat", "field-chat", has_before=False),
     Known("field_ops", "services.farm.field_ops", "field-ops"),
     Known("inventory", "services.farm.inventory", "inventory-service"),
     Known("iot_gateway", "services.farm.iot_gateway", "iot-gateway"),

@@ -74,11 +74,19 @@ IOT = Trace(
     ),
     lambda tenant, number, answer: ("GET", f"/device/{answer['device']['device_id']}", {}),
 )  # fmt: skip
+CHAT = Trace(
+    lambda tenant, number: (
+        "POST", "/chat/threads",
+        {"json": {"tenant_id": tenant, "scope_type": "task", "scope_id": f"t{number}", "created_by": "u"}},
+    ),
+    lambda tenant, number, answer: ("GET", f"/chat/threads/{answer['thread_id']}", {"params": {"tenant_id": tenant}}),
+)  # fmt: skip
 TRACES = {
     "alerts": ALERTS,
     "billing": BILLING,
     "equipment": EQUIPMENT,
     "facts": FACTS,
+    "field_chat": CHAT,
     "field_ops": FIELD_OPS,
     "iot_gateway": IOT,
     "tasks": TASKS,

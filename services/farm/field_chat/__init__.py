@@ -1,0 +1,1 @@
+"""Conversations about fields, tasks and incidents."""
