@@ -27,7 +27,7 @@ from outlive.postgres.tenancy import ACROSS_ASK, tenant_text
 from outlive.query import evaluate, pages
 from outlive.query.compile import Compiler
 from outlive.query.compile_json import texts_of
-from outlive.query.compile_totals import add_rows, compile_total
+from outlive.query.compile_totals import add_rows
 from outlive.query.language import Filter, OrderBy, Query, parse
 from outlive.query.pages import Cursor, Page
 from outlive.query.paths import PLACE, Reader, split
@@ -503,10 +503,10 @@ class Repository(JsonReads):
         if not self._backing.reads_sql():
             return self._add_up(asked, query, self._held(query))
         at = self._compiler()
-        statement = None if self._backing.unit_changes() else compile_total(at, asked, query.filters)
-        if statement is None:
+        ask = None if self._backing.unit_changes() else self._known_statements.total(asked, query)
+        if ask is None:
             return self._add_up(asked, query, (yield from self._find_rows(query)))
-        rows = yield _ask(statement)
+        rows = yield ask
         number = at.column(asked.field).number if asked.field else None
         return add_rows(asked, query.filters, rows, lambda row: self._read(row)[1:], self._peek, number)
 

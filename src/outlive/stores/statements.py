@@ -9,8 +9,10 @@ from outlive.postgres.tables import StoreTable
 from outlive.query.columns import Columns
 from outlive.query.compile import Compiler
 from outlive.query.compile_json import JsonForm, compile_json
+from outlive.query.compile_totals import compile_total
 from outlive.query.language import Query
 from outlive.query.shapes import Shaped, Shapes
+from outlive.query.totals import Total
 
 
 class Statements:
@@ -34,6 +36,13 @@ class Statements:
             ("json", id(form), total), query, lambda each: compile_json(self.compiler, each, form, total=total)
         )
         return None if made is None else _ask(made, raw=True)
+
+    def total(self, asked: Total, query: Query) -> ReadAsk | None:
+        """The statement of `compile_total`."""
+        made = self._shapes.find(
+            ("total", asked), query, lambda each: compile_total(self.compiler, asked, each.filters)
+        )
+        return None if made is None else _ask(made)
 
 
 def _ask(found: Shaped, *, raw: bool = False) -> ReadAsk:
