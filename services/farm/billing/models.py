@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from outlive.postgres.tables import SystemColumns
-from services.farm.common.tables import NAMES, Moment, Object, Words
+from services.farm.common.tables import NAMES, Moment, Object, Words, odd_rows
 
 Sum = Annotated[Decimal, mapped_column(Numeric)]
 Many = Annotated[int, mapped_column(Numeric)]  # any whole number; bigint would refuse what the API takes
@@ -29,6 +29,7 @@ def _of(table: str, column: str) -> Any:
 
 class PlanRow(SystemColumns, Base):
     __tablename__ = "plans"
+    __table_args__ = (odd_rows("plans"),)
 
     plan_id: Mapped[Words] = mapped_column(primary_key=True)
     name: Mapped[Words]
@@ -48,7 +49,7 @@ class PlanRow(SystemColumns, Base):
 
 class TenantRow(SystemColumns, Base):
     __tablename__ = "tenants"
-    __table_args__ = (Index("ix_tenants_name", "name"),)
+    __table_args__ = (Index("ix_tenants_name", "name"), odd_rows("tenants"))
 
     tenant_id: Mapped[Words] = mapped_column(primary_key=True)
     name: Mapped[Words]
@@ -62,7 +63,7 @@ class TenantRow(SystemColumns, Base):
 
 class SubscriptionRow(SystemColumns, Base):
     __tablename__ = "subscriptions"
-    __table_args__ = (Index("ix_subscriptions_status_plan_id", "status", "plan_id"),)
+    __table_args__ = (Index("ix_subscriptions_status_plan_id", "status", "plan_id"), odd_rows("subscriptions"))
 
     subscription_id: Mapped[Words] = mapped_column(primary_key=True)
     tenant_id: Mapped[Words] = mapped_column(ForeignKey("tenants.tenant_id", ondelete="RESTRICT"), unique=True)
@@ -83,6 +84,7 @@ class SubscriptionRow(SystemColumns, Base):
 class InvoiceRow(SystemColumns, Base):
     __tablename__ = "invoices"
     __table_args__ = (
+        odd_rows("invoices"),
         Index("ix_invoices_tenant_issued", "tenant_id", text("issue_date DESC"), "outlive_position", "invoice_id"),
         Index(
             "ix_invoices_tenant_status_issued",
@@ -120,6 +122,7 @@ class InvoiceRow(SystemColumns, Base):
 class PaymentRow(SystemColumns, Base):
     __tablename__ = "payments"
     __table_args__ = (
+        odd_rows("payments"),
         Index("ix_payments_tenant_created", "tenant_id", text("created_at DESC"), "outlive_position", "payment_id"),
         Index("ix_payments_invoice_id", "invoice_id"),
     )
@@ -141,7 +144,10 @@ class PaymentRow(SystemColumns, Base):
 
 class UsageRow(SystemColumns, Base):
     __tablename__ = "usage_records"
-    __table_args__ = (Index("ix_usage_records_tenant_metric", "tenant_id", "metric", text('"timestamp" DESC')),)
+    __table_args__ = (
+        Index("ix_usage_records_tenant_metric", "tenant_id", "metric", text('"timestamp" DESC')),
+        odd_rows("usage_records"),
+    )
 
     record_id: Mapped[Words] = mapped_column(primary_key=True)
     tenant_id: Mapped[Words] = _of("tenants", "tenant_id")
@@ -153,7 +159,7 @@ class UsageRow(SystemColumns, Base):
 
 class UsageTotalRow(SystemColumns, Base):
     __tablename__ = "usage_totals"
-    __table_args__ = (Index("ix_usage_totals_tenant_month", "tenant_id", "month"),)
+    __table_args__ = (Index("ix_usage_totals_tenant_month", "tenant_id", "month"), odd_rows("usage_totals"))
 
     total_id: Mapped[Words] = mapped_column(primary_key=True)
     tenant_id: Mapped[Words] = _of("tenants", "tenant_id")
@@ -166,6 +172,7 @@ class UsageTotalRow(SystemColumns, Base):
 class ChangeRow(SystemColumns, Base):
     __tablename__ = "billing_history"
     __table_args__ = (
+        odd_rows("billing_history"),
         Index("ix_billing_history_invoice", "invoice_id", "outlive_position"),
         Index("ix_billing_history_tenant", "tenant_id", "changed_at"),
     )
