@@ -63,11 +63,13 @@ async def _note(
     action: str, record: Invoice | Payment, by: str, at: dt.datetime,
     new: dict[str, Any], old: dict[str, Any] | None = None,
 ) -> None:  # fmt: skip
-    """What was null and is null is left out."""
+    """What was null and is null is left out. Names stand in jsonb's order, so that no copy is kept for their own."""
     before = old or {}
     changes = {
-        name: {"old": before.get(name), "new": value} for name, value in new.items() if before.get(name) != value
-    }  # fmt: skip
+        name: {"new": new[name], "old": before.get(name)}
+        for name in sorted(new, key=lambda name: (len(name), name))
+        if before.get(name) != new[name]
+    }
     payment_id = record.payment_id if isinstance(record, Payment) else None
     made = Change(str(uuid.uuid4()), record.tenant_id, record.invoice_id, action, by, at, changes, payment_id)
     await history.repository.across_tenants().insert(made)

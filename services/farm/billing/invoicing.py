@@ -31,7 +31,7 @@ async def generate(tenant_id: str, by: str) -> Invoice:
         cycle = subscription.billing_cycle
         price = pricing.price(plan, cycle)
         item = LineItem(
-            f"{plan.name} - {cycle.value.title()}", f"{plan.name_ar} - {CYCLES_AR[cycle.value]}", 1, price, price
+            price, 1, price, f"{plan.name} - {cycle.value.title()}", f"{plan.name_ar} - {CYCLES_AR[cycle.value]}"
         )  # fmt: skip
         now = clock.now()
         today = now.date()

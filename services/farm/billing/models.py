@@ -91,7 +91,7 @@ class InvoiceRow(SystemColumns, Base):
             "tenant_id", "status", text("issue_date DESC"), "outlive_position", "invoice_id",
         ),
         Index("ix_invoices_subscription_id", "subscription_id"),
-        Index("ix_invoices_paid", "paid_date", "tenant_id", postgresql_where=text("status = 'paid'")),
+        Index("ix_invoices_status_paid", "status", "paid_date"),
     )  # fmt: skip
 
     invoice_id: Mapped[Words] = mapped_column(primary_key=True)

@@ -90,7 +90,7 @@ class Plan:
 
 @dataclass
 class Tenant:
-    """One customer. `contact` {name, name_ar, email, phone}."""
+    """One customer. `contact` {name, email, phone, name_ar}."""
 
     tenant_id: str
     name: str
@@ -124,13 +124,14 @@ class Subscription:
 
 @dataclass
 class LineItem:
-    """One line of an invoice: `amount` is `quantity` times `unit_price`."""
+    """One line of an invoice: `amount` is `quantity` times `unit_price`. The fields stand in jsonb's own order, so that
+    no second copy is kept for the sake of theirs."""
 
-    description: str
-    description_ar: str
+    amount: Decimal
     quantity: int
     unit_price: Decimal
-    amount: Decimal
+    description: str
+    description_ar: str
 
 
 @dataclass

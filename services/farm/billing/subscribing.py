@@ -24,7 +24,7 @@ async def begin(body: CreateTenantRequest) -> Subscription:
     """A new tenant with its subscription, on trial where the plan has one. Raises 400 for an unknown plan."""
     plan = await _plan(body.plan_id)
     now, tenant_id = clock.now(), str(uuid.uuid4())
-    contact = {"name": body.name, "name_ar": body.name_ar, "email": body.email, "phone": body.phone}
+    contact = {"name": body.name, "email": body.email, "phone": body.phone, "name_ar": body.name_ar}
     tenant = Tenant(tenant_id, body.name, body.name_ar, contact, now, now)
     today = now.date()
     days = min(plan.trial_days, LONGEST_TRIAL_DAYS)

@@ -10,6 +10,7 @@ from outlive.postgres.drive import Row, Step
 from outlive.query import evaluate
 from outlive.query.compile_json import JsonForm
 from outlive.query.language import OrderBy, Query
+from outlive.query.totals import Total
 from outlive.stores.group_reads import GroupReads
 from outlive.stores.one import AGAIN, One
 from outlive.stores.pending import Pending
@@ -35,6 +36,7 @@ class JsonReads:
     _held: Callable[[Query], list[tuple[Key, Any]]]
     _selected: Callable[[Query], list[tuple[Key, Any]]]
     _find_rows: Callable[[Query], Step[list[tuple[Key, Any]]]]
+    _total: Callable[[Total, Query], Step[Any]]
     _get: Callable[[Key], Step[Any]]
     _known_statements: Any
     _json_reads: GroupReads
@@ -105,9 +107,13 @@ class JsonReads:
         if made is not None:
             found = yield from self._find_rows(query)
             return JsonList(_joined([self.encode_json(record) for _, record in found]), made.total)
-        found = yield from self._find_rows(Query(query.filters, query.order))
-        end = None if query.limit is None else query.offset + query.limit
-        return JsonList(_joined([self.encode_json(record) for _, record in found[query.offset : end]]), len(found))
+        if self._backing.unit_changes():
+            found = yield from self._find_rows(Query(query.filters, query.order))
+            end = None if query.limit is None else query.offset + query.limit
+            return JsonList(_joined([self.encode_json(record) for _, record in found[query.offset : end]]), len(found))
+        found = yield from self._find_rows(query)
+        total = yield from self._total(Total("count", "", (), True, None), query)
+        return JsonList(_joined([self.encode_json(record) for _, record in found]), total)
 
     def _count_held(self, query: Query) -> int:
         if not query.filters:

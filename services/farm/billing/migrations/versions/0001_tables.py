@@ -23,6 +23,7 @@ INDEXES: tuple[tuple[str, str, list[Any]], ...] = (
         "ix_invoices_tenant_status_issued", "invoices",
         ["tenant_id", "status", sa.text("issue_date DESC"), PLACE, "invoice_id"],
     ),
+    ("ix_invoices_status_paid", "invoices", ["status", "paid_date"]),
     ("ix_invoices_subscription_id", "invoices", ["subscription_id"]),
     ("ix_payments_tenant_created", "payments", ["tenant_id", sa.text("created_at DESC"), PLACE, "payment_id"]),
     ("ix_payments_invoice_id", "payments", ["invoice_id"]),
@@ -44,7 +45,6 @@ def upgrade() -> None:
     _usage_and_history()
     for name, table, columns in INDEXES:
         op.create_index(name, table, columns)
-    op.create_index("ix_invoices_paid", "invoices", ["paid_date", "tenant_id"], postgresql_where="status = 'paid'")
     for table in TABLES:
         index_odd_rows(table)
 
