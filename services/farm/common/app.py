@@ -77,7 +77,7 @@ async def _invalid(request: Request, error: Any) -> Response:
 
 async def _unholdable(_: Request, error: Any) -> JSONResponse:
     """What PostgreSQL cannot hold, with the field as its place."""
-    field = error.field.split(".", 1)[0]
+    field = error.field.split(".", 1)[0].split("[", 1)[0]
     detail = {"type": "unholdable", "loc": ["body", field], "msg": f"{field}: {error.reason}"}
     return JSONResponse({"detail": [detail]}, 422)
 
