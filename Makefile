@@ -1,6 +1,7 @@
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
 READY := .venv/.ready
+SERVICES := tests/contracts/farm tests/contracts/facts
 
 .DEFAULT_GOAL := help
 .PHONY: services serve-all help setup demo test smoke check faults bench million docs serve
@@ -18,9 +19,10 @@ demo: $(READY) ## a JSON-file service under load goes to PostgreSQL and back, ki
 
 test: $(READY) ## every test, with the coverage floors
 	@rm -f .coverage .coverage.*
-	$(PYTHON) -m pytest -n 2 --dist worksteal --cov --cov-report=
+	$(PYTHON) -m pytest -n 2 --dist worksteal --cov --cov-report= $(addprefix --ignore=,$(SERVICES))
 	@$(PYTHON) -m coverage json -q -o .coverage.json
 	@$(PYTHON) tools/coverage_floor.py .coverage.json
+	$(PYTHON) -m pytest -n 2 --dist loadgroup $(SERVICES)
 
 smoke: $(READY) ## health, CRUD and connectivity, in under ten seconds
 	$(PYTHON) -m pytest -m smoke -q
@@ -34,7 +36,7 @@ check: $(READY) ## lint, format, types, import direction, sizes, no registry nam
 	@$(PYTHON) tools/check_hosts.py
 
 services: $(READY) ## every service: more generated requests, kill -9 and phase changes under load (long)
-	OUTLIVE_ALL_SERVICES=1 OUTLIVE_EXAMPLES=25 $(PYTHON) -m pytest -n 2 --dist worksteal tests/contracts
+	OUTLIVE_ALL_SERVICES=1 OUTLIVE_EXAMPLES=25 $(PYTHON) -m pytest -n 2 --dist loadgroup $(SERVICES)
 
 faults: $(READY) ## 300 seeded runs with real kills (long); OUTLIVE_SEED repeats one
 	@$(PYTHON) -m tests.faults

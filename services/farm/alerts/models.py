@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from outlive.postgres.tables import SystemColumns
-from services.farm.common.tables import NAMES, Measure, Moment, Object, Several, Whole, Words
+from services.farm.common.tables import NAMES, Measure, Moment, Object, Several, Whole, Words, odd_rows
 
 
 class Base(DeclarativeBase):
@@ -17,6 +17,7 @@ class Base(DeclarativeBase):
 class AlertRow(SystemColumns, Base):
     __tablename__ = "alerts"
     __table_args__ = (
+        odd_rows("alerts"),
         Index("ix_alerts_tenant_created", "tenant_id", "created_at"),
         Index("ix_alerts_field_status_created", "field_id", "status", "created_at"),
         Index("ix_alerts_type_severity", "type", "severity"),
@@ -63,6 +64,7 @@ class AlertRow(SystemColumns, Base):
 class RuleRow(SystemColumns, Base):
     __tablename__ = "alert_rules"
     __table_args__ = (
+        odd_rows("alert_rules"),
         Index("ix_rules_field_enabled", "field_id", "enabled"),
         Index("ix_rules_tenant_enabled", "tenant_id", "enabled"),
         Index("ix_rules_enabled_triggered", "enabled", "last_triggered_at"),
@@ -84,7 +86,10 @@ class RuleRow(SystemColumns, Base):
 
 class TransitionRow(SystemColumns, Base):
     __tablename__ = "alert_history"
-    __table_args__ = (Index("ix_alert_history_alert", "alert_id", "created_at"),)
+    __table_args__ = (
+        odd_rows("alert_history"),
+        Index("ix_alert_history_alert", "alert_id", "created_at"),
+    )
 
     history_id: Mapped[Words] = mapped_column(primary_key=True)
     alert_id: Mapped[Words]

@@ -6,7 +6,7 @@ from sqlalchemy import ForeignKey, Index, MetaData, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from outlive.postgres.tables import SystemColumns
-from services.farm.common.tables import NAMES, Measure, Moment, Money, Object, Several, Whole, Words
+from services.farm.common.tables import NAMES, Measure, Moment, Money, Object, Several, Whole, Words, odd_rows
 
 OWNER = "equipment.equipment_id"
 
@@ -18,6 +18,7 @@ class Base(DeclarativeBase):
 class EquipmentRow(SystemColumns, Base):
     __tablename__ = "equipment"
     __table_args__ = (
+        odd_rows("equipment"),
         Index("ix_equipment_tenant_status", "tenant_id", "status"),
         Index("ix_equipment_type_status", "equipment_type", "status"),
         Index("ix_equipment_field_status", "field_id", "status"),
@@ -59,6 +60,7 @@ class EquipmentRow(SystemColumns, Base):
 class MaintenanceRow(SystemColumns, Base):
     __tablename__ = "equipment_maintenance"
     __table_args__ = (
+        odd_rows("equipment_maintenance"),
         Index("ix_maintenance_equipment_date", "equipment_id", "performed_at"),
         Index("ix_maintenance_type", "maintenance_type", "performed_at"),
     )
@@ -79,6 +81,7 @@ class MaintenanceRow(SystemColumns, Base):
 class AlertRow(SystemColumns, Base):
     __tablename__ = "equipment_alerts"
     __table_args__ = (
+        odd_rows("equipment_alerts"),
         Index("ix_alerts_overdue", "is_overdue", "priority"),
         Index("ix_alerts_equipment_due", "equipment_id", "due_at"),
         Index("ix_alerts_tenant", "tenant_id"),
@@ -102,7 +105,10 @@ class AlertRow(SystemColumns, Base):
 
 class PhotoRow(SystemColumns, Base):
     __tablename__ = "equipment_photos"
-    __table_args__ = (Index("ix_equipment_photos_equipment", "equipment_id", "taken_at"),)
+    __table_args__ = (
+        odd_rows("equipment_photos"),
+        Index("ix_equipment_photos_equipment", "equipment_id", "taken_at"),
+    )
 
     photo_id: Mapped[Words] = mapped_column(primary_key=True)
     equipment_id: Mapped[Words] = mapped_column(ForeignKey(OWNER, ondelete="RESTRICT"))

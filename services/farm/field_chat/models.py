@@ -6,7 +6,7 @@ from sqlalchemy import ForeignKey, Index, MetaData, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from outlive.postgres.tables import SystemColumns
-from services.farm.common.tables import NAMES, Moment, Several, Whole, Words
+from services.farm.common.tables import NAMES, Moment, Several, Whole, Words, odd_rows
 
 
 class Base(DeclarativeBase):
@@ -16,6 +16,7 @@ class Base(DeclarativeBase):
 class ThreadRow(SystemColumns, Base):
     __tablename__ = "chat_threads"
     __table_args__ = (
+        odd_rows("chat_threads"),
         UniqueConstraint("tenant_id", "scope_type", "scope_id"),
         Index("ix_chat_threads_tenant_sorted", "tenant_id", "is_archived", "sorted_at"),
     )
@@ -37,6 +38,7 @@ class ThreadRow(SystemColumns, Base):
 class MessageRow(SystemColumns, Base):
     __tablename__ = "chat_messages"
     __table_args__ = (
+        odd_rows("chat_messages"),
         Index("ix_chat_messages_thread_created", "thread_id", "created_at"),
         Index("ix_chat_messages_tenant_created", "tenant_id", "created_at"),
         Index("ix_chat_messages_sender", "tenant_id", "sender_id"),
@@ -55,7 +57,10 @@ class MessageRow(SystemColumns, Base):
 
 class AttachmentRow(SystemColumns, Base):
     __tablename__ = "chat_attachments"
-    __table_args__ = (Index("ix_chat_attachments_message", "message_id"),)
+    __table_args__ = (
+        odd_rows("chat_attachments"),
+        Index("ix_chat_attachments_message", "message_id"),
+    )
 
     attachment_id: Mapped[Words] = mapped_column(primary_key=True)
     message_id: Mapped[Words] = mapped_column(ForeignKey("chat_messages.message_id", ondelete="RESTRICT"))
@@ -67,6 +72,7 @@ class AttachmentRow(SystemColumns, Base):
 class ParticipantRow(SystemColumns, Base):
     __tablename__ = "chat_participants"
     __table_args__ = (
+        odd_rows("chat_participants"),
         UniqueConstraint("thread_id", "user_id"),
         Index("ix_chat_participants_user", "tenant_id", "user_id"),
     )

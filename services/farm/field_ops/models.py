@@ -6,7 +6,7 @@ from sqlalchemy import Index, MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from outlive.postgres.tables import SystemColumns
-from services.farm.common.tables import NAMES, Measure, Moment, Object, Words
+from services.farm.common.tables import NAMES, Measure, Moment, Object, Words, odd_rows
 
 
 class Base(DeclarativeBase):
@@ -15,7 +15,10 @@ class Base(DeclarativeBase):
 
 class FieldRow(SystemColumns, Base):
     __tablename__ = "fields"
-    __table_args__ = (Index("ix_fields_tenant", "tenant_id", "outlive_position", "id"),)
+    __table_args__ = (
+        odd_rows("fields"),
+        Index("ix_fields_tenant", "tenant_id", "outlive_position", "id"),
+    )
 
     id: Mapped[Words] = mapped_column(primary_key=True)
     tenant_id: Mapped[Words]
@@ -32,6 +35,7 @@ class FieldRow(SystemColumns, Base):
 class OperationRow(SystemColumns, Base):
     __tablename__ = "field_operations"
     __table_args__ = (
+        odd_rows("field_operations"),
         Index("ix_field_operations_field", "field_id", "outlive_position", "id"),
         Index("ix_field_operations_tenant_status", "tenant_id", "status"),
     )

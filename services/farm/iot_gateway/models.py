@@ -6,7 +6,7 @@ from sqlalchemy import Index, MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from outlive.postgres.tables import SystemColumns
-from services.farm.common.tables import NAMES, Measure, Moment, Object, Words
+from services.farm.common.tables import NAMES, Measure, Moment, Object, Words, odd_rows
 
 
 class Base(DeclarativeBase):
@@ -16,6 +16,7 @@ class Base(DeclarativeBase):
 class DeviceRow(SystemColumns, Base):
     __tablename__ = "devices"
     __table_args__ = (
+        odd_rows("devices"),
         Index("ix_devices_field", "field_id", "outlive_position", "device_id"),
         Index("ix_devices_type", "device_type", "outlive_position", "device_id"),
         Index("ix_devices_tenant", "tenant_id"),

@@ -55,6 +55,14 @@ in_database = in_forms(PHASES[-1])
 in_both_builds = in_forms(PHASES[-1], POSTGIS)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one module and form stay on one worker, which opens that service once."""
+    for item in items:
+        form = getattr(item, "callspec", None) and item.callspec.params.get("form")  # type: ignore[attr-defined]
+        if isinstance(form, Form):
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{form.name}"))
+
+
 @pytest.fixture(scope="module", params=[BEFORE, *PHASES, POSTGIS], ids=lambda form: form.name)
 def form(request: pytest.FixtureRequest) -> Form:
     """Each form in turn; tests of what the first version did not have are marked `in_every_phase`."""

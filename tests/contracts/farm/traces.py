@@ -81,6 +81,24 @@ CHAT = Trace(
     ),
     lambda tenant, number, answer: ("GET", f"/chat/threads/{answer['thread_id']}", {"params": {"tenant_id": tenant}}),
 )  # fmt: skip
+SETTINGS = Trace(
+    lambda tenant, number: (
+        "PUT", "/v1/alerts/settings", {"params": {"tenant_id": tenant}, "json": {"expiry_warning_days": number}}
+    ),
+    lambda tenant, number, answer: ("GET", "/v1/alerts/settings", {"params": {"tenant_id": tenant}}),
+)  # fmt: skip
+VRA_BODY = {"latitude": 15.3, "longitude": 44.2, "vra_type": "fertilizer", "target_rate": 100, "unit": "kg/ha"}
+VRA = Trace(
+    lambda tenant, number: ("POST", "/v1/vra/generate", {"json": {**VRA_BODY, "field_id": f"{tenant}-{number}"}}),
+    lambda tenant, number, answer: ("GET", f"/v1/vra/prescription/{answer['id']}", {}),
+)
+PROVIDERS = {"map_providers": [{"provider_name": "openstreetmap"}], "weather_providers": [], "satellite_providers": []}
+PROVIDER = Trace(
+    lambda tenant, number: (
+        "POST", f"/config/{tenant}_{number}", {"json": {**PROVIDERS, "tenant_id": f"{tenant}_{number}"}}
+    ),
+    lambda tenant, number, answer: ("GET", f"/config/{tenant}_{number}", {}),
+)  # fmt: skip
 TRACES = {
     "alerts": ALERTS,
     "billing": BILLING,
@@ -88,6 +106,9 @@ TRACES = {
     "facts": FACTS,
     "field_chat": CHAT,
     "field_ops": FIELD_OPS,
+    "inventory": SETTINGS,
     "iot_gateway": IOT,
+    "provider_config": PROVIDER,
     "tasks": TASKS,
+    "vegetation": VRA,
 }

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from outlive.postgres.partitions import create_ahead
-from services.farm.common.migrations import create, document, isolate, moment, needed, several, words
+from services.farm.common.migrations import create, document, index_odd_rows, isolate, moment, needed, several, words
 
 revision = "0001"
 down_revision = None
@@ -38,6 +38,8 @@ def upgrade() -> None:
     for name, table, columns in INDEXES:
         op.create_index(name, table, columns)
     op.create_index("ix_alerts_fields", "alerts", ["fields"], postgresql_using="gin")
+    for table in ("alerts", "alert_rules", "alert_history"):
+        index_odd_rows(table)
 
 
 def downgrade() -> None:

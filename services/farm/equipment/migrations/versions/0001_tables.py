@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from services.farm.common.migrations import create, document, isolate, moment, needed, several, words
+from services.farm.common.migrations import create, document, index_odd_rows, isolate, moment, needed, several, words
 
 revision = "0001"
 down_revision = None
@@ -36,6 +36,8 @@ def upgrade() -> None:
     for name, table, columns in INDEXES:
         op.create_index(name, table, columns)
     op.create_index("ix_alerts_open_due", "equipment_alerts", ["due_at"], postgresql_where="acknowledged_at IS NULL")
+    for table in ("equipment", "equipment_maintenance", "equipment_alerts", "equipment_photos"):
+        index_odd_rows(table)
 
 
 def downgrade() -> None:

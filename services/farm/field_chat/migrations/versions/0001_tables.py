@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from services.farm.common.migrations import create, isolate, moment, needed, several, words
+from services.farm.common.migrations import create, index_odd_rows, isolate, moment, needed, several, words
 
 revision = "0001"
 down_revision = None
@@ -31,6 +31,8 @@ def upgrade() -> None:
     _participants()
     for name, table, columns in INDEXES:
         op.create_index(name, table, columns)
+    for table in ("chat_threads", "chat_messages", "chat_attachments", "chat_participants"):
+        index_odd_rows(table)
 
 
 def downgrade() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from services.farm.common.migrations import create, document, isolate, moment, needed, words
+from services.farm.common.migrations import create, document, index_odd_rows, isolate, moment, needed, words
 
 revision = "0001"
 down_revision = None
@@ -19,6 +19,8 @@ def upgrade() -> None:
     op.create_index("ix_fields_tenant", "fields", ["tenant_id", "outlive_position", "id"])
     op.create_index("ix_field_operations_field", "field_operations", ["field_id", "outlive_position", "id"])
     op.create_index("ix_field_operations_tenant_status", "field_operations", ["tenant_id", "status"])
+    for table in ("fields", "field_operations"):
+        index_odd_rows(table)
 
 
 def downgrade() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from services.farm.common.migrations import create, document, isolate, moment, needed, words
+from services.farm.common.migrations import create, document, index_odd_rows, isolate, moment, needed, words
 
 revision = "0001"
 down_revision = None
@@ -36,6 +36,7 @@ def upgrade() -> None:
     op.create_index("ix_devices_type", "devices", ["device_type", "outlive_position", "device_id"])
     op.create_index("ix_devices_tenant", "devices", ["tenant_id"])
     op.create_index("ix_devices_last_seen", "devices", ["last_seen"])
+    index_odd_rows("devices")
 
 
 def downgrade() -> None:
