@@ -183,6 +183,7 @@ class Unit:
         self.settled = True
         for change in self.changes.values():
             change.store.settled(change)
+            del change.unit  # a circle would keep all of the unit in memory until the garbage collector comes
         if self.depends:
             self.depends.clear()
         self.ticket.tell(error)
