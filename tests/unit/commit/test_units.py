@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Hashable
 from typing import Any
@@ -92,6 +93,29 @@ def test_a_unit_without_changes_settles_by_itself(desk: Desk) -> None:
     desk.units.end(unit)
     assert unit.ticket.done()
     assert desk.submitted == []
+
+
+def test_a_settled_unit_leaves_nothing_to_the_garbage_collector() -> None:
+    """Once nobody refers to it, a unit and its changes are gone at once."""
+    desk = Desk(lands=True)
+    held = gc.isenabled()
+    gc.disable()
+    try:
+        before = _alive()
+        for key in range(3):
+            desk.notes.write(unit := desk.units.begin(), key)
+            desk.units.end(unit)
+        assert unit.settled
+        del unit
+        desk.submitted.clear()
+        assert _alive() == before
+    finally:
+        if held:
+            gc.enable()
+
+
+def _alive() -> int:
+    return sum(isinstance(each, (Unit, Change)) for each in gc.get_objects())
 
 
 def test_a_unit_that_cannot_be_encoded_is_undone(desk: Desk) -> None:
