@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from sqlalchemy import Index, MetaData, Uuid
+from sqlalchemy import Index, MetaData, Uuid, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from outlive.postgres.tables import SystemColumns
@@ -26,6 +26,15 @@ class DiagnosisRow(SystemColumns, Base):
         Index("ix_diagnoses_severity", "severity", "created_at"),
         Index("ix_diagnoses_disease", "disease_id", "created_at"),
         Index("ix_diagnoses_place", "lat", "lng"),
+        Index(
+            "ix_diagnoses_totals",
+            "status",
+            "severity",
+            "disease_name_ar",
+            "governorate",
+            postgresql_include=["outlive_extra"],
+        ),
+        Index("ix_diagnoses_extra", "outlive_position", postgresql_where=text("outlive_extra IS NOT NULL")),
         {"postgresql_partition_by": "RANGE (created_at)"},
     )
 

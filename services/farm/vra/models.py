@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Any
 
-from sqlalchemy import Index, MetaData, Uuid
+from sqlalchemy import Index, MetaData, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -21,7 +21,10 @@ class Base(DeclarativeBase):
 
 class PrescriptionRow(SystemColumns, Base):
     __tablename__ = "vra_prescriptions"
-    __table_args__ = (Index("ix_prescriptions_field", "field_id", "created_at"),)
+    __table_args__ = (
+        Index("ix_prescriptions_field", "field_id", "created_at"),
+        Index("ix_prescriptions_extra", "outlive_position", postgresql_where=text("outlive_extra IS NOT NULL")),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
     field_id: Mapped[Words]

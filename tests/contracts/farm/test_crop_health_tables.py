@@ -46,6 +46,8 @@ REASONS = {
     "(status, created_at)": "the list by status is newest first",
     "(severity, created_at)": "the list by severity is newest first",
     "(created_at)": "the list of all is newest first",
+    "(status, severity, disease_name_ar, governorate) INCLUDE (outlive_extra)": "the dashboard's totals",
+    "(outlive_position) WHERE (outlive_extra IS NOT NULL)": "the few records that columns alone do not decide",
     "primary key": "with created_at, because the table is partitioned by it",
 }  # fmt: skip
 WITHOUT_POSTGIS = {"location": PLACE, "USING gist (location)": PLACE}

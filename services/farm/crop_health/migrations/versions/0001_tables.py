@@ -64,6 +64,10 @@ def upgrade() -> None:
     create_ahead(op, "crop_diagnoses", "quarter")
     for name, columns in INDEXES:
         op.create_index(name, "crop_diagnoses", columns)
+    totals = ["status", "severity", "disease_name_ar", "governorate"]
+    op.create_index("ix_diagnoses_totals", "crop_diagnoses", totals, postgresql_include=["outlive_extra"])
+    kept = sa.text("outlive_extra IS NOT NULL")
+    op.create_index("ix_diagnoses_extra", "crop_diagnoses", ["outlive_position"], postgresql_where=kept)
     op.execute(POINT)
 
 

@@ -55,6 +55,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_vra_prescriptions"),
     )
     op.create_index("ix_prescriptions_field", "vra_prescriptions", ["field_id", "created_at"])
+    kept = sa.text("outlive_extra IS NOT NULL")
+    op.create_index("ix_prescriptions_extra", "vra_prescriptions", ["outlive_position"], postgresql_where=kept)
     op.execute(SHAPE)
 
 
