@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 import operator
+from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any
 
 from outlive.postgres.layouts import Column
@@ -17,8 +19,8 @@ from outlive.records.codec import decode_any
 from outlive.records.objects import UNSET
 from outlive.records.shapes import PydanticShape, shape_of
 
-Read = Callable[[Sequence[Any]], Any]
 Decode = Callable[[Any], Any]
+_set = object.__setattr__
 
 
 class Direct:
@@ -43,7 +45,10 @@ class Direct:
         self._pick = _picker([places[name] for name in self._names])
         decoders = [(name, _decoder(table, held[name])) for name in self._names]
         self._decoders = [(name, decode) for name, decode in decoders if decode is not None]
+        self._bulk = shape.cls if shape is not None and shape.inline else None
+        self._aware = [(name, places[name]) for name in self._names if _is_aware(table, held[name])]
         self._strict = [places[field] for field, _, _, none_is_null in table._readers if not none_is_null]
+        self._pick_strict = _picker(self._strict)
 
     def record(self, row: Sequence[Any]) -> Any:
         """The record of a row. Raises Unholdable for a class that this process does not have."""
@@ -62,13 +67,41 @@ class Direct:
                 values[name] = decode(value)
         if extra is None:
             return self._make(values)
-        unset = parse(extra.pop(UNSET)) if UNSET in extra else ()
+        unset = parse(extra[UNSET]) if UNSET in extra else ()
         for name, text in extra.items():
-            values[name] = self._table.record_type.decode(name, parse(text))
+            if name != UNSET:
+                values[name] = self._table.record_type.decode(name, parse(text))
         record = self._make(values)
         if unset and self._given is not None:
             self._given(record, {*self._names} - {*unset})
         return record
+
+    def records(self, rows: Sequence[Sequence[Any]]) -> list[Any]:
+        """The records of many rows of one connection, as `record` makes them."""
+        kind = self._bulk
+        if kind is None or not rows:
+            return [self.record(row) for row in rows]
+        names, pick, extra, strict = self._names, self._pick, self._extra, self._pick_strict
+        decoders = [(name, decode) for name, decode in self._decoders if name not in self._in_utc(rows[0])]
+        new, done, found = object.__new__, deque[None](maxlen=0).extend, []
+        for row in rows:
+            values = pick(row)
+            if (extra is not None and row[extra] is not None) or (None in values and None in strict(row)):
+                found.append(self.record(row))
+                continue
+            record = new(kind)
+            done(map(_set, repeat(record), names, values))
+            for name, decode in decoders:
+                value = getattr(record, name)
+                if value is not None:
+                    _set(record, name, decode(value))
+            found.append(record)
+        return found
+
+    def _in_utc(self, row: Sequence[Any]) -> frozenset[str]:
+        """The fields of aware times, where the connection gives them in UTC, so that there is nothing to decode."""
+        zones = {row[at].tzinfo for _, at in self._aware if row[at] is not None}
+        return frozenset(name for name, _ in self._aware) if zones == {dt.UTC} else frozenset()
 
     def _long(self, row: Sequence[Any]) -> Any:
         table = self._table
@@ -78,6 +111,8 @@ class Direct:
 
 
 def _picker(places: list[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    if not places:
+        return lambda row: ()
     if len(places) == 1:
         only = places[0]
         return lambda row: (row[only],)
@@ -91,6 +126,12 @@ def _decoder(table: StoreTable, column: Column) -> Decode | None:
         return decode  # an enum's value, say
     if plain is None or decode is not decode_any:
         return lambda value: decode(back(value))
-    if plain is dt.datetime and column.converter.cast == "timestamptz":
+    if _is_aware(table, column):
         return lambda value: value if value.tzinfo is dt.UTC else decode(back(value))
     return None
+
+
+def _is_aware(table: StoreTable, column: Column) -> bool:
+    """Whether a column's values are the field's own where the connection gives them in UTC."""
+    plain, decode = column.converter.plain, table.record_type.place(column.field).decode
+    return plain is dt.datetime and column.converter.cast == "timestamptz" and decode is decode_any

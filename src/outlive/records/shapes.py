@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from outlive.records.fixed import Fixed, fixed, same
+from outlive.records.inline import Inline
 from outlive.records.wire import MISSING
 
 _attributes = object.__getattribute__
@@ -50,9 +51,21 @@ class Shape:
         self._known = frozenset(names)
         self._cached = frozenset(_cached_properties(cls))
         self._new = _maker(cls)
+        self._by_object = isinstance(self._new, functools.partial) and self._new.func is object.__new__
+        plain = type(self) is Shape and self.has_dict and not self.slots
+        self._inline = Inline.of(cls, names) if plain else None
+
+    @property
+    def inline(self) -> bool:
+        """Whether a new instance is one of `object.__new__` with its fields set one by one."""
+        return self._inline is not None and self._by_object
 
     def values(self, record: Any) -> dict[str, Any]:
         """Declared fields that the record has; may be its own `__dict__` (with more in it), so only to be read."""
+        if self._inline is not None:
+            inline = self._inline.values(record)
+            if inline is not None:
+                return inline
         held: dict[str, Any] = _attributes(record, "__dict__") if self.has_dict else {}
         if not self.slots:
             return held
@@ -76,6 +89,13 @@ class Shape:
         slot = self.slots.get(name)
         if slot is not None:
             return _read(slot, record)
+        if self._inline is not None:
+            try:
+                value = _attributes(record, name)
+            except AttributeError:
+                return MISSING
+            if not self._inline.may_be_the_class(name, value) or self._inline.values(record) is not None:
+                return value
         return _attributes(record, "__dict__").get(name, MISSING) if self.has_dict else MISSING
 
     def put(self, record: Any, name: str, value: Any) -> None:
@@ -83,6 +103,8 @@ class Shape:
         slot = self.slots.get(name)
         if slot is not None:
             slot.__set__(record, value)
+        elif self._inline is not None:
+            _set(record, name, value)
         else:
             _attributes(record, "__dict__")[name] = value
 
@@ -111,7 +133,7 @@ class Shape:
 
     def loose(self, record: Any) -> dict[str, Any]:
         """Attributes that were set on the instance and are no declared field; cached properties do not count."""
-        if not self.has_dict:
+        if not self.has_dict or (self._inline is not None and self._inline.values(record) is not None):
             return {}
         held = _attributes(record, "__dict__")
         if held.keys() <= self._known:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from outlive.commit.unit import Kept
 from outlive.errors import ImageTooLarge
+from outlive.records import inline
 from outlive.stores import tracking
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ SAMPLE = 200
 ENTRIES_BYTES = 340  # one record's part of the image's, kept's and tracking's tables, and its place
 KEPT_BYTES = sys.getsizeof(Kept(b"", 0, 0)) + 2 * sys.getsizeof(2**62)
 INDEX_BYTES = 330  # one record's entry in one index
+POINTER_BYTES, INLINE_BYTES = 8, 24  # of an instance's attributes beside the instance, where it has no dict
 GROWN = 1.1  # how much an image grows before it is measured again
 
 _SHARED = (type, types.ModuleType, types.FunctionType, types.MethodType, enum.Enum)
@@ -47,7 +49,10 @@ def deep_bytes(values: Iterable[Any]) -> int:
         elif isinstance(value, _SEQUENCES):
             waiting += list(value)
         elif type(value) not in tracking._ATOMS:
-            waiting += _inside(value)
+            inside = inline.held(value)
+            if inside is not None:
+                total += INLINE_BYTES + POINTER_BYTES * len(inside)
+            waiting += _inside(value) if inside is None else inside
     return total
 
 

@@ -21,6 +21,8 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Any, Protocol
 
+from outlive.records import inline
+
 Key = Hashable
 
 
@@ -436,6 +438,19 @@ def _adopt_immutable(value: Any, places: Places) -> Any:
     return type(value)(parts)
 
 
+def adopt_all(items: Iterable[tuple[Key, Any, bool]], store: Owner) -> list[tuple[Key, Any]]:
+    """As `adopt`, for many new records by their keys; True stands beside those that hold nothing to track."""
+    found = []
+    for key, record, plain in items:
+        places = (Place(store, key, None),)
+        if plain and type(record) in _classes:
+            instances[id(record)] = places
+            found.append((key, record))
+        else:
+            found.append((key, adopt(record, places)))
+    return found
+
+
 def _adopt_instance(value: Any, places: Places) -> None:
     known = instances.get(id(value))
     both = places if known is None else merged(known, places)
@@ -447,6 +462,17 @@ def _adopt_instance(value: Any, places: Places) -> None:
         adopted = adopt(part, inside)
         if adopted is not part:
             set_raw(value, name, adopted)
+
+
+def release_all(items: Iterable[tuple[Key, Any]], store: Owner) -> None:
+    """As `release`, for many records by their keys."""
+    for key, record in items:
+        places = instances.get(id(record))
+        if places is not None and len(places) == 1 and type(record) in _classes and not _parts(record):
+            if places[0].store is store and places[0].key == key:
+                del instances[id(record)]
+        else:
+            release(record, store, key)
 
 
 def release(value: Any, store: Owner, key: Key) -> None:
@@ -485,6 +511,9 @@ _classes: dict[type, Callable[[Any], list[tuple[str, Any]]]] = {}
 
 def _parts(value: Any) -> list[tuple[str, Any]]:
     """Attributes that may hold something to track."""
+    inside = inline.held(value)
+    if inside is not None and _ATOMS.issuperset(map(type, inside)):
+        return []
     held = getattr(value, "__dict__", None)
     parts = []
     if held and not _ATOMS.issuperset(map(type, held.values())):
@@ -511,9 +540,9 @@ def _slots(cls: type) -> tuple[str, ...]:
 
 def set_raw(value: Any, name: str, part: Any) -> None:
     """Sets an attribute without reporting it."""
-    if name in getattr(value, "__dict__", ()):
-        value.__dict__[name] = part
-    else:
+    try:
+        object.__setattr__(value, name, part)
+    except (TypeError, AttributeError):  # a class that keeps its attributes in C
         getattr(type(value), name).__set__(value, part)
 
 
@@ -542,6 +571,7 @@ def instrument(cls: type) -> None:
     def __delattr__(self: Any, name: str) -> None:
         with changing(instances.get(id(self), ()), name):
             plain_del(self, name)
+            getattr(self, "__dict__", None)  # from now on it has one, which tells what the class has and it has not
 
     cls.__setattr__ = __setattr__  # type: ignore[assignment,method-assign]
     cls.__delattr__ = __delattr__  # type: ignore[assignment,method-assign]

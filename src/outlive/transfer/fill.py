@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
+import uuid
+from decimal import Decimal
+from itertools import repeat
 from typing import Any
 
 import psycopg
 
 from outlive.commit.unit import Kept
 from outlive.errors import Unholdable
+from outlive.postgres.direct import Direct
+from outlive.postgres.tables import StoreTable
 from outlive.postgres.upsert import Statements
 from outlive.records import canonical, parse, parse_key
 from outlive.stores import memory, tracking
 from outlive.stores.json_file import JsonFileStore
+from outlive.stores.row_kept import RowKept
 from outlive.stores.store import Store, restored
 from outlive.stores.tracking import Place
 from outlive.transfer.quiet import collector_paused
@@ -26,6 +33,10 @@ WHERE service = %s AND store = %s AND settled_at IS NULL ORDER BY version
 """
 
 _BURIED = "SELECT key, version FROM outlive.tombstone WHERE service = %s AND store = %s"
+
+UNREADABLE = (Unholdable, KeyError, ValueError, TypeError, ArithmeticError)
+SLICE = 5_000  # rows that are read at once
+ATOMS = frozenset({str, int, float, bool, bytes, Decimal, uuid.UUID, dt.date, dt.datetime, dt.timedelta})
 
 Loaded = list[tuple[Any, bytes, int, Any]]  # key, canonical document, version, position
 
@@ -77,11 +88,17 @@ def fill(store: Store, conn: psycopg.Connection[Any]) -> float:
 
 
 def _fill(store: Store, conn: psycopg.Connection[Any]) -> None:
+    unlanded = read_unlanded(conn, store)
+    straight = None if unlanded or store.host.max_image_bytes is not None else Straight.of(store)
+    if straight is not None:
+        store.outside.clear()
+        straight.fill(conn)
+        return
     rows = read_rows(conn, store)
     records = {key: (encoded, version, position) for key, encoded, version, position in rows}
     store.outside.clear()
     buried = tombstones(conn, store)
-    for key, version, op, position, document in read_unlanded(conn, store):
+    for key, version, op, position, document in unlanded:
         if buried.get(literal(store, key), 0) > version:
             continue
         store.outside.add(key)
@@ -92,6 +109,71 @@ def _fill(store: Store, conn: psycopg.Connection[Any]) -> None:
     install(store, records)
 
 
+class Straight:
+    """The short way of rows into an image: records straight from their columns, their documents when asked for."""
+
+    def __init__(self, store: Store, table: StoreTable) -> None:
+        self.store = store
+        self.table = table
+        self.direct = Direct(table)
+        atoms = all(column.converter.plain in ATOMS for column in table.columns)
+        self._beside = len(table.column_names) - 3 if atoms and table.has_extra else None  # where a row may say more
+        self._plain_key = table.key_column is not None and table.key_column.converter.plain in (str, int)
+
+    @classmethod
+    def of(cls, store: Store) -> Straight | None:
+        """None for a store whose records do not come straight from their columns."""
+        if store.table is None or isinstance(store, JsonFileStore):
+            return None
+        found = cls(store, store.table)
+        return found if found.direct.usable else None
+
+    def fill(self, conn: psycopg.Connection[Any]) -> None:
+        """Makes image and kept hold the table's rows."""
+        statement, values = Statements.of(self.table).select_all()
+        kept: dict[Any, Kept] = {}
+        items: list[tuple[Any, Any, bool]] = []
+        with conn.transaction(), conn.cursor(name="outlive_fill") as cursor:
+            cursor.execute(statement, values)
+            while rows := cursor.fetchmany(SLICE):
+                self._take(rows, kept, items)
+        store = self.store
+        with store.units.lock:
+            empty(store)
+            adopted = tracking.adopt_all(items, store)
+            store.kept.update(kept)
+            if kept:
+                store.host.clock.observe(max(each.version for each in kept.values()))
+            store.image_reset(adopted)
+
+    def _take(self, rows: list[Any], kept: dict[Any, Kept], items: list[tuple[Any, Any, bool]]) -> None:
+        """Adds the records of some rows; True stands beside those that hold nothing to track."""
+        table, beside = self.table, self._beside
+        keys = [row[0] if self._plain_key else table.read_key(row[0]) for row in rows]
+        try:
+            records = self.direct.records(rows)
+        except UNREADABLE:
+            self._name_unreadable(keys, rows)
+            raise
+        kept.update(zip(keys, map(RowKept, repeat(table), rows), strict=False))
+        items.extend(zip(keys, records, [beside is not None and row[beside] is None for row in rows], strict=True))
+
+    def _name_unreadable(self, keys: list[Any], rows: list[Any]) -> None:
+        for key, row in zip(keys, rows, strict=True):
+            try:
+                self.direct.record(row)
+            except UNREADABLE as error:
+                log.error("outlive: %s[%r] cannot be read back: %s", self.store.name, key, error)
+
+
+def empty(store: Store) -> None:
+    """Lets go of all records; whoever calls it gives the image others."""
+    tracking.release_all(list(store.image_items()), store)
+    store.kept.clear()
+    store.fresh.clear()
+    store.views.reset()
+
+
 def install(store: Store, records: dict[Any, tuple[bytes, int, Any]], built: dict[Any, Any] | None = None) -> None:
     """Makes image and kept hold these records, in the order of their positions. Raises ImageTooLarge.
 
@@ -99,11 +181,7 @@ def install(store: Store, records: dict[Any, tuple[bytes, int, Any]], built: dic
     """
     with store.units.lock:
         memory.refuse_too_large(store, records, build)
-        for key, record in list(store.image_items()):
-            tracking.release(record, store, key)
-        store.kept.clear()
-        store.fresh.clear()
-        store.views.reset()
+        empty(store)
         items = []
         for key, (encoded, version, position) in sorted(records.items(), key=lambda item: item[1][2]):
             items.append((key, build(store, key, encoded) if built is None else built[key]))
@@ -118,7 +196,7 @@ def build(store: Store, key: Any, encoded: bytes) -> Any:
     document = restored(parse(encoded))
     try:
         record = store.record_type.record(document)
-    except (Unholdable, KeyError, ValueError, TypeError, ArithmeticError) as error:
+    except UNREADABLE as error:
         log.error("outlive: %s[%r] cannot be read back: %s", store.name, key, error)
         raise
     if isinstance(store, JsonFileStore):

@@ -17,6 +17,8 @@ from collections.abc import Collection, Hashable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from outlive.records.shapes import shape_of
+
 if TYPE_CHECKING:
     from outlive.stores.store import Store
 
@@ -125,7 +127,11 @@ def _held(record: Any) -> dict[Any, Any] | None:
     if plain is None:
         slotted = any(vars(base).get("__slots__") for base in kind.__mro__)
         plain = _plain[kind] = hasattr(record, "__dict__") and not slotted and not hasattr(kind, "__pydantic_fields__")
-    return object.__getattribute__(record, "__dict__") if plain else None
+    if not plain:
+        return None
+    shape = shape_of(kind)
+    held: dict[Any, Any] = object.__getattribute__(record, "__dict__") if shape is None else shape.values(record)
+    return held
 
 
 _plain: dict[type, bool] = {}
