@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,13 @@ import pytest
 from outlive.errors import BadSetting
 from outlive.postgres.address import Address
 from outlive.postgres.connect import Database
+from outlive.postgres.derive import ensure_derived
+from outlive.postgres.drive import Ask
 from outlive.postgres.migrate import control_revision, upgrade_control
+from outlive.postgres.tables import StoreTable
+from outlive.records import RecordType
 from outlive.settings import Settings
+from tests.shelf import Shelf
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin")
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="pgbouncer is not installed: apt-get install pgbouncer")
@@ -38,6 +45,12 @@ server_reset_query =
 max_prepared_statements = 0
 logfile = {log}
 """
+
+
+@dataclass
+class Job:
+    id: int
+    name: str
 
 
 @pytest.fixture
@@ -149,3 +162,32 @@ def test_migrating_behind_a_pooler_needs_a_direct_address(
     assert control_revision(told) == "0001"
     assert told.pooled
     told.dispose()
+
+
+def test_reads_travel_together_and_are_prepared_only_without_a_pooler(behind: Database, db: Database) -> None:
+    """Many `get`s and lists at once have their records either way; past a pooler nothing of them stays in a session."""
+    table = StoreTable.derive("pooled", "jobs", RecordType.of(Job), "id")
+    ensure_derived(db, [table])
+    shelf = Shelf(table, db, attrgetter("id"))
+    shelf.fill([Job(number, f"job {number}") for number in range(40)])
+    shelf.by_sql = True
+    said = "SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'outlive%%'"
+
+    async def ask(database: Database) -> tuple[list[Any], list[Any], int]:
+        shelf.db = database
+        try:
+            gets = await asyncio.gather(*(shelf.repository.get(number) for number in (*range(40), 99)))
+            lists = [shelf.repository.list_json(name=f"job {number}", limit=5) for number in range(20)]
+            found = await asyncio.gather(*lists)
+            return gets, found, (await database.lane().rows(Ask(said)))[0][0]
+        finally:
+            await database.leave_loop()
+
+    answers = [asyncio.run(ask(database)) for database in (behind, db)]
+    for gets, lists, _ in answers:
+        assert gets == [*(Job(number, f"job {number}") for number in range(40)), None]
+        assert [(found.total, found.items) for found in lists] == [
+            (1, b'[{"id":%d,"name":"job %d"}]' % (number, number)) for number in range(20)
+        ]
+    assert [behind.pooled, db.pooled] == [True, False]
+    assert [count > 0 for _, _, count in answers] == [False, True]
