@@ -136,8 +136,8 @@ async def set_preferences(farmer_id: str, body: Preferences) -> dict[str, Any]:
         "success": True,
         "farmer_id": farmer_id,
         "preferences": body.model_dump(),
-        "message": "تم تحديث التفضيلات",
-        "message_en": "Preferences updated successfully",
+        "message": "تم حفظ التفضيلات",
+        "message_en": "Preferences saved",
     }
 
 

@@ -60,42 +60,41 @@ class Wording(NamedTuple):
 
 _WEATHER = {
     "frost": Wording(
-        "Frost Warning in {place}",
-        "⚠️ تحذير من الصقيع في {place_ar}",
-        "Expected frost tonight. Protect your crops by covering them or using heating methods.",
-        "يُتوقع صقيع الليلة. قم بحماية محاصيلك بتغطيتها أو استخدام طرق التدفئة. "
-        "درجات الحرارة قد تنخفض إلى ما دون الصفر.",
+        "Frost is coming to {place}",
+        "صقيع قادم إلى {place_ar}",
+        "The night may freeze. Cover young plants, and water the soil before dark.",
+        "قد تتجمد الليلة. غطِّ الشتلات واسقِ التربة قبل المغيب.",
     ),
     "heat_wave": Wording(
-        "Heat Wave Alert in {place}",
-        "🌡️ تنبيه موجة حر في {place_ar}",
-        "Extreme heat expected. Increase irrigation and provide shade for sensitive crops.",
-        "متوقع حرارة شديدة. زِد من الري ووفر الظل للمحاصيل الحساسة. تجنب العمل في الحقل خلال ساعات الذروة.",
+        "Days of great heat in {place}",
+        "أيام شديدة الحرارة في {place_ar}",
+        "Water early in the day, and shade what wilts first.",
+        "اسقِ في أول النهار وظلّل ما يذبل أولاً.",
     ),
     "storm": Wording(
-        "Storm Warning in {place}",
-        "🌧️ تحذير من عاصفة في {place_ar}",
-        "Heavy rain and strong winds expected. Secure equipment and protect vulnerable crops.",
-        "متوقع أمطار غزيرة ورياح قوية. أمّن المعدات واحمِ المحاصيل المعرضة للخطر.",
+        "A storm is near {place}",
+        "عاصفة تقترب من {place_ar}",
+        "Tie down what the wind can take, and stay away from open ground.",
+        "ثبّت ما قد تحمله الريح وابتعد عن الأرض المكشوفة.",
     ),
     "flood": Wording(
-        "Flood Risk in {place}",
-        "🌊 خطر فيضان في {place_ar}",
-        "Flood risk due to heavy rainfall. Move equipment to higher ground and check drainage.",
-        "خطر فيضان بسبب الأمطار الغزيرة. انقل المعدات لمناطق مرتفعة وتحقق من الصرف.",
+        "Water may rise in {place}",
+        "قد ترتفع المياه في {place_ar}",
+        "Clear the ditches, and bring machines and animals to higher places.",
+        "نظّف القنوات وانقل الآلات والماشية إلى أماكن أعلى.",
     ),
     "drought": Wording(
-        "Drought Alert in {place}",
-        "☀️ تنبيه جفاف في {place_ar}",
-        "Extended dry period expected. Conserve water and prioritize essential irrigation.",
-        "متوقع فترة جفاف ممتدة. حافظ على المياه وأعطِ الأولوية للري الضروري.",
+        "Little rain ahead for {place}",
+        "مطر قليل متوقع في {place_ar}",
+        "Spare water: give it to what needs it most, at night.",
+        "وفّر الماء وأعطه لما يحتاجه أكثر، ليلاً.",
     ),
 }
 _OTHER_WEATHER = Wording(
-    "Weather Alert in {place}",
-    "⚠️ تنبيه طقس في {place_ar}",
-    "Check weather conditions and take necessary precautions.",
-    "تحقق من حالة الطقس واتخذ الاحتياطات اللازمة.",
+    "Unusual weather in {place}",
+    "طقس غير معتاد في {place_ar}",
+    "Look at the forecast before you go to the field.",
+    "راجع النشرة الجوية قبل الذهاب إلى الحقل.",
 )
 
 
@@ -108,21 +107,20 @@ def weather(alert_type: str, governorate: Governorate) -> Wording:
 
 def pest(name: str, name_ar: str, governorate: Governorate, crops: list[Crop]) -> Wording:
     """The wording of a pest alert."""
-    grown, grown_ar = ", ".join(crops), ", ".join(CROP_AR[crop] for crop in crops)
+    grown, grown_ar = ", ".join(crops), "، ".join(CROP_AR[crop] for crop in crops)
     return Wording(
-        f"Pest Outbreak: {name}",
-        f"🐛 انتشار آفة: {name_ar}",
-        f"Pest outbreak reported in {governorate.value}. Affected crops: {grown}",
-        f"تم رصد انتشار {name_ar} في {GOVERNORATE_AR[governorate]}. المحاصيل المتأثرة: {grown_ar}. "
-        "تحقق من حقولك واتخذ الإجراءات الوقائية.",
+        f"{name} was seen in {governorate.value}",
+        f"ظهرت آفة {name_ar} في {GOVERNORATE_AR[governorate]}",
+        f"Look under the leaves of your {grown}, and report what you find.",
+        f"افحص أوراق {grown_ar} من أسفلها وأبلغ عما تجده.",
     )
 
 
 def irrigation(field_name: str, crop: Crop, water_mm: float) -> Wording:
     """The wording of an irrigation reminder."""
     return Wording(
-        f"Irrigation Reminder: {field_name}",
-        f"💧 تذكير ري: {field_name}",
-        f"Your {crop.value} field needs {water_mm}mm of water.",
-        f"حقل {CROP_AR[crop]} يحتاج {water_mm} ملم من المياه. يُنصح بالري في الصباح الباكر لتقليل التبخر.",
+        f"Time to water {field_name}",
+        f"حان وقت ري {field_name}",
+        f"The {crop.value} there needs {water_mm} mm.",
+        f"محصول {CROP_AR[crop]} هناك يحتاج إلى {water_mm} مم.",
     )

@@ -286,17 +286,14 @@ async def create_weather_alert(request: WeatherAlertRequest) -> dict[str, Any]:
 async def create_pest_alert(request: PestAlertRequest) -> dict[str, Any]:
     where = GOVERNORATE_AR[request.governorate.value]
     crops = ", ".join(crop.value for crop in request.affected_crops)
-    crops_ar = ", ".join(CROP_AR[crop.value] for crop in request.affected_crops)
+    crops_ar = "، ".join(CROP_AR[crop.value] for crop in request.affected_crops)
     row = await create_notification(
         type=NotificationType.PEST_OUTBREAK,
         priority=request.severity,
-        title=f"Pest Outbreak: {request.pest_name}",
-        title_ar=f"🐛 انتشار آفة: {request.pest_name_ar}",
-        body=f"Pest outbreak reported in {request.governorate.value}. Affected crops: {crops}",
-        body_ar=(
-            f"تم رصد انتشار {request.pest_name_ar} في {where}. المحاصيل المتأثرة: {crops_ar}. "
-            "تحقق من حقولك واتخذ الإجراءات الوقائية."
-        ),
+        title=f"{request.pest_name} was seen in {request.governorate.value}",
+        title_ar=f"ظهرت آفة {request.pest_name_ar} في {where}",
+        body=f"Look under the leaves of your {crops}, and report what you find.",
+        body_ar=f"افحص أوراق {crops_ar} من أسفلها وأبلغ عما تجده.",
         data={
             "pest_name": request.pest_name,
             "pest_name_ar": request.pest_name_ar,
@@ -319,10 +316,10 @@ async def create_irrigation_reminder(request: IrrigationReminderRequest) -> dict
     row = await create_notification(
         type=NotificationType.IRRIGATION_REMINDER,
         priority=request.urgency,
-        title=f"Irrigation Reminder: {request.field_name}",
-        title_ar=f"💧 تذكير ري: {request.field_name}",
-        body=f"Your {request.crop.value} field needs {water}mm of water.",
-        body_ar=f"حقل {crop_ar} يحتاج {water} ملم من المياه. يُنصح بالري في الصباح الباكر لتقليل التبخر.",
+        title=f"Time to water {request.field_name}",
+        title_ar=f"حان وقت ري {request.field_name}",
+        body=f"The {request.crop.value} there needs {water} mm.",
+        body_ar=f"محصول {crop_ar} هناك يحتاج إلى {water} مم.",
         data={
             "field_id": request.field_id,
             "field_name": request.field_name,
@@ -414,8 +411,8 @@ async def update_preferences(farmer_id: str, preferences: NotificationPreference
         "success": True,
         "farmer_id": farmer_id,
         "preferences": preferences.model_dump(),
-        "message": "تم تحديث التفضيلات",
-        "message_en": "Preferences updated successfully",
+        "message": "تم حفظ التفضيلات",
+        "message_en": "Preferences saved",
     }
 
 
