@@ -30,7 +30,7 @@ MACHINES = word_set("""
     installer updater migrator optimizer trainer scraper uploader interpreter evaluator analyzer analyser linter
     builder factory dispatcher pipeline step stage socket pipe file archive image figure axis plot model layer module
     options settings stats columns args arguments namespace spec schema field type mixin sniffer poll selector
-    heap view form menu button modal window dialog frame screen page panel""")
+    heap router view form menu button modal window dialog frame screen page panel""")
 PARTS = word_set("""
     client worker node connection conn socket server poller error exception warning failure frame dump stack scope
     buffer param parameter arg argument kwarg option setting config configuration default field column method attr
@@ -39,7 +39,8 @@ PARTS = word_set("""
     cmd process thread pid fd descriptor readable writable future lock coroutine callback handler listener
     observer plugin extension loader parser session param prefix suffix arch target dependency dep file line
     timing timer interval metric stat statistic profiler profile trace output input known seen visited processed
-    pending_ack inflight ack retry attempt backoff capability registered available loaded enabled disabled template
+    pending_ack inflight ack retry attempt backoff capability registered available loaded enabled disabled
+    template pool folder loading router
     info metadata meta context env environment map mapping table lookup alias""")
 IDS = word_set("""
     id ids uid uuid guid token email username userid sid nick nickname phone slug code isbn sku login account user
@@ -59,7 +60,7 @@ _DOMAIN = frozenset[str]().union(
 RUNNING = word_set("""
     client handler controller runner worker server engine adapter driver provider manager loader connection tracer
     backend plugin component bot transport kernel proxy thread process executor dispatcher scheduler parser writer
-    reader stream socket""")
+    reader stream socket router""")
 KEEPERS = word_set("""
     server broker daemon manager service game bot cog app application api room lobby shop bank cart scheduler queue hub
     coordinator monitor controller ledger inventory catalog catalogue directory tracker history simulator emulator
@@ -163,8 +164,8 @@ class Evidence:
             score[f"holds a {running}, which is made again"] = -3
         if self.given():
             score["what is put in comes from outside"] = 1
-        elif not self.records() and self.slot.kind in {"class", "instance"} and not self._nested():
-            score["what is put in comes from the program itself"] = -2
+        elif not (self.records() or self._nested()) and (self.owner or not (self._shown() or self.case._as_id())):
+            score["what is put in comes from the program itself"] = -2 if self.owner else -1
         return score
 
     def _shown(self) -> bool:
@@ -192,8 +193,10 @@ class Evidence:
     def _at_door(self, use: Use) -> bool:
         """Whether what opens to the outside puts in something that is no literal."""
         door = self.world.doors.get(use.at)
-        told = [each for each in (use.key, use.value) if each[0] not in {"l", "o", "n"} and each[:1] != ("k",)]
-        return door is not None and (door.kind in OUTSIDE or door.framework == "loop") and bool(told)
+        if door is None or (door.kind not in OUTSIDE and door.framework != "loop"):
+            return False
+        values = [each for each in (use.key, use.value) if each[0] not in {"l", "o", "n", "k"}]
+        return any(door.framework == "loop" or not self._made(use, each) for each in values)
 
     def _running(self) -> str:
         """What kind of working part it holds, by the last word of the class; empty for records."""
@@ -203,6 +206,12 @@ class Evidence:
             named.append(own.rpartition("_to_")[2].partition("_by_")[0])
         tails = [singular(each) for name in named for each in words(name.rsplit(".", 1)[-1])[-1:]]
         return next((each for each in tails if each in RUNNING), "")
+
+    def _made(self, use: Use, value: Val) -> bool:
+        """Whether a function of the program made a value out of nothing."""
+        if value[0] != "c" or value[2] or value[3]:
+            return False
+        return any(ref.kind == "func" for ref in self.world.resolver.resolve(use.at, value[1]))
 
     def _nested(self) -> bool:
         """Whether new containers are put in, one for each of something."""

@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from outlive.scan.slots import At, Key, Sources
-from outlive.scan.summary import OTHER, Call, Scope, Val
+from outlive.scan.summary import OTHER, Call, Import, Scope, Val
 
 DUMPS = {
     "json.dump": "json",
@@ -251,7 +251,7 @@ def _module_name(sources: Sources, at: At, root: str, rest: str, depth: int) -> 
             if rest and bind.value[0] == "c" and not path.endswith("settings.py") and rest not in _PATH_PARTS:
                 return ("constant", (path, "", f"{root}.{rest}"), f"{root}.{rest}", None)
             return ("constant", (path, "", root), root, (path, bind.line, bind.end, root))
-        found = next((each for each in module.imports if each.local == root), None)
+        found = next((each for each in module.imports if each.local == root), None) or _star(sources, path, root)
         if found is None:
             return None
         target = sources.resolver.modules.of(path, found)
@@ -261,6 +261,15 @@ def _module_name(sources: Sources, at: At, root: str, rest: str, depth: int) -> 
             root, rest = (rest, "") if child else (found.attribute, rest)
         else:
             path, root, rest = target, rest, ""
+    return None
+
+
+def _star(sources: Sources, path: str, name: str) -> Import | None:
+    """The import of a name that `from module import *` stands for."""
+    for each in sources.files[path].scopes[""].imports:
+        target = sources.resolver.modules.of(path, each) if each.local == "*" else None
+        if target in sources.files and any(bind.target == name for bind in sources.files[target].scopes[""].binds):
+            return each._replace(local=name, attribute=name)
     return None
 
 
