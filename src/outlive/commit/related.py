@@ -80,7 +80,8 @@ def _cell(write: Write, column: str) -> str | None:
         row: tuple[str | None, ...] = table.row(write.key, write.document, 0, 0)
     except Unholdable:
         return None
-    return row[table.column_names.index(column)]
+    at: int = table.column_names.index(column)
+    return row[at]
 
 
 def _held_by(table: Any, error: psycopg.Error) -> list[Any]:
