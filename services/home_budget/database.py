@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import psycopg
 import sqlalchemy
 
 from outlive.postgres import embedded
@@ -26,11 +27,11 @@ def address() -> Address | None:
 def engine(where: Address) -> sqlalchemy.Engine:
     """A small pool for the feature flags."""
     return sqlalchemy.create_engine(
-        where.url(),
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(**where.asked(), connect_timeout=CONNECT_LIMIT_S, prepare_threshold=None),
         pool_size=1,
         max_overflow=1,
         pool_timeout=CONNECT_LIMIT_S,
         pool_pre_ping=True,
         pool_recycle=3600,
-        connect_args={"connect_timeout": CONNECT_LIMIT_S, "prepare_threshold": None},
     )

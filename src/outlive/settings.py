@@ -24,7 +24,9 @@ DATABASE_VARIABLES = (
     "POSTGRES_DB",
     "POSTGRES_USER",
     "POSTGRES_PASSWORD",
+    "POSTGRES_PASSWORD_COMMAND",
     "POSTGRES_SSL_MODE",
+    "POSTGRES_SSL_ROOT_CERT",
 )
 DIRECT_VARIABLE = "DATABASE_DIRECT_URL"
 MAY_BE_LOST_VARIABLE = "OUTLIVE_JOURNAL_MAY_BE_LOST"
@@ -37,9 +39,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Every setting with its default; `database` holds the address variables and is left out of repr."""
+    """Every setting with its default; `database` holds the address variables and is left out of repr.
+
+    `password` is asked for the password of each connection, where the address has none.
+    """
 
     database: Mapping[str, str] = field(default_factory=dict, repr=False)
+    password: Callable[[], str] | None = field(default=None, repr=False)
     service: str | None = None
     home: Path = Path(".outlive")
     pool_size: int = 5

@@ -7,7 +7,7 @@ itself splits them, so percent-encoding, sockets and several hosts mean what the
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -16,10 +16,12 @@ import sqlalchemy
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from outlive.errors import BadAddress, BadSetting
+from outlive.postgres import passwords
 from outlive.settings import DIRECT_VARIABLE, Settings, boolean
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 SECRETS = ("password", "sslpassword")
+LEAST_TLS = "TLSv1.2"
 _SCHEME = re.compile(r"(?P<scheme>postgres(?:ql)?(?:\+[a-z0-9_]+)?)://", re.IGNORECASE)
 _BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NOT_LIBPQ = frozenset(
@@ -40,10 +42,14 @@ _MAIN = ("user", "password", "host", "port", "dbname")
 
 @dataclass(frozen=True)
 class Address:
-    """libpq's keywords with their values; equal addresses reach the same database as the same user."""
+    """libpq's keywords with their values; equal addresses reach the same database as the same user.
+
+    `secret` gives the password of each connection, where the options hold none.
+    """
 
     options: Mapping[str, str] = field(repr=False)
     pooler: bool = field(default=False, compare=False)
+    secret: Callable[[], str] | None = field(default=None, repr=False, compare=False)
 
     @property
     def local(self) -> bool:
@@ -76,26 +82,41 @@ class Address:
         Raises BadAddress or BadSetting.
         """
         if env.get("DATABASE_URL", "").strip():
-            return cls.parse(env["DATABASE_URL"])
+            return cls.parse(env["DATABASE_URL"])._asking(env)
         given = {name: env[f"POSTGRES_{name}"] for name in _VARIABLES if env.get(f"POSTGRES_{name}", "").strip()}
-        if not given:
+        if not given and passwords.VARIABLE not in env:
             return None
         user = given.get("USER", "postgres")
         options = {"host": "localhost", "port": "5432", "user": user, "dbname": user}
         options |= {_VARIABLES[name]: value for name, value in given.items()}
         _check_variables(options)
-        return cls._checked(options, False)
+        return cls._checked(options, False)._asking(env)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Address | None:
         """The address in `settings`, or None when the embedded server is meant. Raises BadAddress or BadSetting."""
-        return cls.from_env(settings.database)
+        address = cls.from_env(settings.database)
+        return None if address is None else address._asking(settings.database, settings.password)
 
     @classmethod
     def direct(cls, settings: Settings) -> Address | None:
         """The address of DATABASE_DIRECT_URL, which leads past a pooler, or None. Raises BadAddress."""
         text = settings.database.get(DIRECT_VARIABLE)
-        return cls.parse(text) if text else None
+        return cls.parse(text)._asking(settings.database, settings.password) if text else None
+
+    def _asking(self, env: Mapping[str, str], secret: Callable[[], str] | None = None) -> Address:
+        """This address, with `secret` or POSTGRES_PASSWORD_COMMAND in place of a password that it lacks.
+
+        Raises BadSetting for a command that cannot be read, or beside POSTGRES_PASSWORD.
+        """
+        command = env.get(passwords.VARIABLE, "").strip()
+        if command and env.get("POSTGRES_PASSWORD", "").strip():
+            raise BadSetting(
+                name=passwords.VARIABLE, value="…", reason="stands beside POSTGRES_PASSWORD; set one of them"
+            )
+        if "password" in self.options or not (secret or command):
+            return self
+        return replace(self, secret=secret or passwords.from_command(command))
 
     @classmethod
     def _checked(cls, options: Mapping[str, str], pooler: bool) -> Address:
@@ -105,6 +126,9 @@ class Address:
                 raise BadAddress(address=_hidden("postgresql://"), reason="the port is no number from 1 to 65535")
         if options.get("sslmode", "prefer") not in SSL_MODES:
             raise BadAddress(address=address.masked(), reason=f"sslmode is none of {', '.join(SSL_MODES)}")
+        for name in ("ssl_min_protocol_version", "ssl_max_protocol_version"):
+            if options.get(name, LEAST_TLS).lower() not in ("tlsv1.2", "tlsv1.3"):
+                raise BadAddress(address=address.masked(), reason=f"{name} is below {LEAST_TLS}")
         return address
 
     @property
@@ -135,6 +159,21 @@ class Address:
     def with_database(self, name: str) -> Address:
         """The same server and user with another database."""
         return replace(self, options={**self.options, "dbname": name})
+
+    def asked(self) -> dict[str, str]:
+        """The options of one connection: no TLS below 1.2, and a password asked for now where there is none.
+
+        That may take a while. Raises OSError where the password cannot be had.
+        """
+        options = {"ssl_min_protocol_version": LEAST_TLS, **self.options}
+        if self.secret is None:
+            return options
+        try:
+            return {**options, "password": self.secret()}
+        except OSError:
+            raise
+        except Exception as failure:
+            raise OSError(f"the password cannot be had ({type(failure).__name__})") from failure
 
     def conninfo(self) -> str:
         """libpq's form, with the secrets: for psycopg only, never for a message."""
@@ -203,6 +242,7 @@ _VARIABLES = {
     "USER": "user",
     "PASSWORD": "password",
     "SSL_MODE": "sslmode",
+    "SSL_ROOT_CERT": "sslrootcert",
 }
 
 

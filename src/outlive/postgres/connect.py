@@ -209,7 +209,9 @@ class Database:
     async def _open_async(self, trusted: bool) -> AsyncConnection:
         conn: AsyncConnection | None = None
         try:
-            conn = await psycopg.AsyncConnection.connect(**self._arguments(self.address, AsyncEchoCursor))
+            asking = self.address.secret is not None  # which may take as long as a program does
+            asked = await asyncio.to_thread(self.address.asked) if asking else self.address.asked()
+            conn = await psycopg.AsyncConnection.connect(**self._arguments(asked, AsyncEchoCursor))
             self._settle(conn, await drive_async(self._prepare(conn, self._pooler, trusted), conn))
         except BaseException as failure:
             if conn is not None:
@@ -225,7 +227,7 @@ class Database:
     def _connect(self, address: Address, pooler: bool | None, trusted: bool) -> Connection:
         conn: Connection | None = None
         try:
-            conn = psycopg.connect(**self._arguments(address, EchoCursor))
+            conn = psycopg.connect(**self._arguments(address.asked(), EchoCursor))
             self._settle(conn, drive(self._prepare(conn, pooler, trusted), conn), address)
         except BaseException as failure:
             if conn is not None:
@@ -235,7 +237,7 @@ class Database:
             raise
         return conn
 
-    def _arguments(self, address: Address, cursor: Any) -> dict[str, Any]:
+    def _arguments(self, asked: dict[str, str], cursor: Any) -> dict[str, Any]:
         defaults = {
             "application_name": f"outlive:{self.settings.service or '-'}"[:63],
             "connect_timeout": str(self.settings.connect_timeout_s),
@@ -244,7 +246,7 @@ class Database:
             "keepalives_count": "3",
             "tcp_user_timeout": "30000",
         }
-        options = {**defaults, **address.options, "client_encoding": "UTF8"}
+        options = {**defaults, **asked, "client_encoding": "UTF8"}
         factory = {"cursor_factory": cursor} if self.settings.echo else {}
         return {**options, "autocommit": True, "prepare_threshold": None, **factory}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
@@ -27,8 +27,9 @@ async def connected(service: Service) -> bool:
         where = Address.from_settings(settings) or embedded.running(settings.home)
         if where is None:
             return False
+        options: dict[str, Any] = await asyncio.to_thread(where.asked) if where.secret else where.asked()
         async with asyncio.timeout(PROBE_LIMIT_S):
-            async with await psycopg.AsyncConnection.connect(where.conninfo(), autocommit=True) as conn:
+            async with await psycopg.AsyncConnection.connect(**options, autocommit=True) as conn:
                 await conn.execute("SELECT 1")
         return True
     except (psycopg.Error, OSError, TimeoutError, OutliveError):

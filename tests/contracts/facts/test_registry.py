@@ -203,7 +203,8 @@ def test_default_facts(registry: Any, new: Callable[..., Any]) -> None:
              "Deception detected: user_correction"],
         ),
         (
-            {"statement": "abcabc xyzxyz", "category": "", "tags": [], "metadata": {"external_claim": 1}}, 0.05, "noise",
+            {"statement": "abcabc xyzxyz", "category": "", "tags": [], "metadata": {"external_claim": 1}},
+            0.05, "noise",
             ["Category is missing or invalid", "No tags present - affects discoverability",
              "Repetitive token sequences suggest chaotic input", "External claims require verifiable evidence"],
         ),
