@@ -168,7 +168,7 @@ class JsonFileStore(Store):
     def enter(self, phase: Phase) -> None:
         self.phase = phase
         self.views.reset()
-        self.tracking = phase != "database"
+        self.track(phase != "database")
 
     def retrack(self, key: Key, record: Any) -> None:
         """Records of a file are copies; nobody outside holds one."""

@@ -147,7 +147,7 @@ class LogStore(Store):
     def enter(self, phase: Phase) -> None:
         self.phase = phase
         self.views.reset()
-        self.tracking = phase in ("dual_write", "dual_read")
+        self.track(phase in ("dual_write", "dual_read"))
         kinds: dict[str, type[Log]] = {"legacy": Log, "database": RetiredLog}
         self.image.__class__ = kinds.get(phase, TrackedLog)
 

@@ -216,7 +216,7 @@ class MappingStore(Store):
     def enter(self, phase: Phase) -> None:
         self.phase = phase
         self.views.reset()
-        self.tracking = phase in ("dual_write", "dual_read")
+        self.track(phase in ("dual_write", "dual_read"))
         kinds: dict[str, type[Mapping]] = {"legacy": Mapping, "database": RetiredMapping}
         self.image.__class__ = kinds.get(phase, TrackedMapping)
 

@@ -153,6 +153,6 @@ class SetStore(Store):
 
     def enter(self, phase: Phase) -> None:
         self.phase = phase
-        self.tracking = phase in ("dual_write", "dual_read")
+        self.track(phase in ("dual_write", "dual_read"))
         kinds: dict[str, type[Set]] = {"legacy": Set, "database": RetiredSet}
         self.image.__class__ = kinds.get(phase, TrackedElements)

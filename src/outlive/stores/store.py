@@ -29,7 +29,7 @@ from outlive.records.versions import VersionClock
 from outlive.stores import tracking
 from outlive.stores.handover import hand_over
 from outlive.stores.memory import Gauge
-from outlive.stores.tracking import Place
+from outlive.stores.tracking import Place, forget
 from outlive.stores.views import Views
 
 if TYPE_CHECKING:
@@ -217,6 +217,12 @@ class Store(ABC):
     @abstractmethod
     def enter(self, phase: Phase) -> None:
         """Behave as `phase` asks from the next operation on."""
+
+    def track(self, on: bool) -> None:
+        """Notice in-place changes of records from now on, or no longer."""
+        if self.tracking and not on:
+            forget(self)
+        self.tracking = on
 
     # -- settings ----------------------------------------------------------------------------------------------
 

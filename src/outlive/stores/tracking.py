@@ -475,6 +475,19 @@ def release_all(items: Iterable[tuple[Key, Any]], store: Owner) -> None:
             release(record, store, key)
 
 
+def forget(store: Owner) -> None:
+    """Forgets all places in one store that tracks no more: its records come and go unseen from now on, and a new object
+    that gets the address of one that is gone must not be taken for it."""
+    for address, places in list(instances.items()):
+        left = tuple(place for place in places if place.store is not store)
+        if len(left) == len(places):
+            continue
+        if left:
+            instances[address] = left
+        else:
+            instances.pop(address, None)
+
+
 def release(value: Any, store: Owner, key: Key) -> None:
     """Forgets the places of one record; what is stored elsewhere too keeps its other places."""
     kind = type(value)
