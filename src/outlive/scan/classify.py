@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from outlive.scan.annotations import parts
 from outlive.scan.catalogue import Entry
 from outlive.scan.entries import OUTSIDE, serving
-from outlive.scan.evidence import Evidence
+from outlive.scan.evidence import SURE, Evidence
 from outlive.scan.hints import (
     CACHE_WORDS,
     EPHEMERAL_WORDS,
@@ -106,6 +106,7 @@ class _Case(Likeness):
             self._unchanged,
             self._links,
             self._callables,
+            self._registry,
             self._cache,
             self._metrics,
             self._leftover,
@@ -115,6 +116,15 @@ class _Case(Likeness):
             if found is not None:
                 return found
         return self._by_reach()
+
+    def _registry(self) -> Verdict | None:
+        """Part of a class that is named a registry: of code, unless requests fill it or ids of records are its keys."""
+        owner = words(self.slot.key[1]) if self.slot.kind in {"class", "instance"} else ()
+        if owner[-1:] != ("registry",) or self._put_from_outside():
+            return None
+        if Evidence(self, _doors(self.world, self.later)).total() >= SURE:
+            return None
+        return Verdict("registry", ["named a registry of code"])
 
     def _test(self) -> Verdict | None:
         slot = self.slot

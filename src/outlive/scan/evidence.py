@@ -71,7 +71,7 @@ _ANY_QUEUE = word_set("""
     limited size sized bounded priority ordered multi fifo lifo async sync thread safe simple base abstract data""")
 _OF_STORAGES = word_set("""
     backend manager plugin bot component server scheduler engine provider state handler controller file archive""")
-ENOUGH = 3
+ENOUGH, SURE = 3, 5
 
 
 class Evidence:
@@ -92,12 +92,19 @@ class Evidence:
 
     def against(self) -> str:
         """Why what is written while serving is no store; empty when it may be one."""
-        score = self.attribute() if self.slot.kind in {"class", "instance"} else self.variable()
-        total = sum(score.values())
-        if total >= ENOUGH:
+        score = self.score()
+        if self.total() >= ENOUGH:
             return ""
         low = min(score, key=lambda each: score[each], default="")
         return low if score.get(low, 0) < 0 else "nothing shows that it holds records of users"
+
+    def score(self) -> dict[str, int]:
+        """What speaks for a store and against it, with points."""
+        return self.attribute() if self.slot.kind in {"class", "instance"} else self.variable()
+
+    def total(self) -> int:
+        """All points together: a store from ENOUGH on, from SURE on whatever its class is called."""
+        return sum(self.score().values())
 
     def attribute(self) -> dict[str, int]:
         """Points for and against an attribute of an object that lives long."""

@@ -263,8 +263,7 @@ class Likeness:
         fills = [use for use in self.later if use.how in INSERTS]
         if fills and all(self._by_decorator(use) for use in fills):
             return Verdict("registry", ["a decorator fills it with what it decorates"])
-        owner = words(self.slot.key[1]) if self.slot.kind in {"class", "instance"} else ()
-        if self.own_words & ALWAYS_REGISTER or (owner[-1:] == ("registry",) and not self._put_from_outside()):
+        if self.own_words & ALWAYS_REGISTER:
             return Verdict("registry", ["named a registry of code"])
         if self.own_words & REGISTER_WORDS and not any(serving(self.world.entries(use.at)) for use in self.later):
             return Verdict(

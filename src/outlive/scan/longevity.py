@@ -25,7 +25,7 @@ STORAGE_WORDS = frozenset(
 )
 HOLDER_WORDS = word_set("""
     controller service tracker machine ledger inventory catalog directory hub history scheduler bank simulator
-    emulator mailbox inbox values archive journal""")
+    emulator mailbox inbox values archive journal registry""")
 NAMED = "its class is named as something that lives long"
 PUTS_AND_GETS = "its methods put records in and give them out"
 _NEVER = re.compile(
