@@ -79,8 +79,8 @@ async def request_expert_review(
         "diagnosis_id": diagnosis_id,
         "status": "pending",
         "estimated_response_time": "2-4 hours" if urgency == "urgent" else "24-48 hours",
-        "message": "تم إرسال طلب المراجعة. سيتواصل معك خبير قريباً.",
-        "message_en": "Review request submitted. An expert will contact you soon.",
+        "message": "وصل طلبك وسيراجعه مختص.",
+        "message_en": "We have your request; an expert will look at it.",
     }
 
 

@@ -69,7 +69,7 @@ def result(diagnosis_id: str, timestamp: Any, image_url: str | None, found: Find
     """The answer to the farmer: `DiagnosisResult` of the API."""
     disease, severity = found.disease, found.severity
     unsure = found.confidence < SURE
-    doubt = f"نسبة الثقة منخفضة ({found.confidence:.1%}). يُنصح بمراجعة مهندس زراعي."
+    doubt = f"الثقة {found.confidence:.1%} فقط: اسأل مختصاً قبل العلاج."
     return {
         "diagnosis_id": diagnosis_id,
         "timestamp": timestamp,
@@ -86,7 +86,7 @@ def result(diagnosis_id: str, timestamp: Any, image_url: str | None, found: Find
         "urgent_action_required": severity in {Severity.HIGH, Severity.CRITICAL},
         "needs_expert_review": unsure,
         "expert_review_reason": doubt if unsure else None,
-        "weather_consideration": "تجنب الرش قبل المطر" if disease.treatments else None,
+        "weather_consideration": "لا ترش قبيل المطر" if disease.treatments else None,
         "prevention_tips": list(disease.prevention),
         "prevention_tips_ar": list(disease.prevention_ar),
         "image_url": image_url,

@@ -14,9 +14,9 @@ from fastapi import HTTPException, UploadFile
 LIMIT_BYTES = 10 * 1024 * 1024
 BATCH = 20
 NO_IMAGE = "الملف المرفوع ليس صورة صالحة"
-TOO_LARGE = "حجم الصورة كبير جداً (الحد الأقصى 10 ميجابايت)"
-TOO_MANY = "الحد الأقصى 20 صورة في الدفعة الواحدة"
-NONE_VALID = "لم يتم العثور على صور صالحة / No valid images found"
+TOO_LARGE = "الصورة أكبر من 10 ميجابايت"
+TOO_MANY = "لا تزيد الدفعة على 20 صورة"
+NONE_VALID = "لا صورة صالحة بين الملفات"
 ENDINGS = frozenset({"jpg", "jpeg", "png", "gif", "webp", "bmp"})
 PATH = "/static/uploads"
 
