@@ -181,6 +181,7 @@ def test_nothing_acknowledged_is_lost_to_kill_9(
 
 
 @sampled
+@pytest.mark.timeout(600)  # two commands a store, each a process, beside the load
 def test_the_phases_change_under_load(
     known: Known, serve: Callable[..., Server], new_database: Callable[..., Address]
 ) -> None:
