@@ -77,13 +77,8 @@ def test_a_command_is_asked_for_each_connection(role: tuple[Address, Change], tm
     with pytest.raises(Unreachable, match="password authentication failed") as refused:
         who(database)
     assert "first one" not in str(refused.value) + repr(database) + repr(settings)
-    assert not asyncio.run(on_a_loop_without(service))
+    assert not asyncio.run(health.connected(service))
     database.dispose()
-
-
-async def on_a_loop_without(service: Service) -> bool:
-    """What health says of a database that refuses the password."""
-    return await health.connected(service)
 
 
 def test_a_function_is_asked_for_each_connection(role: tuple[Address, Change]) -> None:
