@@ -17,6 +17,7 @@ import outlive
 from outlive.errors import BadQuery, Conflict, ForeignTenant, KeyTaken, Unholdable
 from outlive.settings import load_dotenv
 from services.farm.common import settings
+from services.farm.common.events import Events
 
 
 def declare(name: str, file: str) -> outlive.Service:
@@ -52,6 +53,7 @@ def build(
     app.add_exception_handler(Conflict, _conflict)
     app.add_exception_handler(ForeignTenant, _foreign)
     outlive.install(app, service=service)
+    app.add_middleware(Events, service=service.service)  # outside of outlive: what it sees go out is durable
     return app
 
 
