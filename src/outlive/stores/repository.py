@@ -287,7 +287,8 @@ class Repository(JsonReads):
         """As `patch`, with the fields that `how` gives for a copy of the record; what it raises leaves all as it was.
 
         What `how` has seen of the fields that it gives still holds when the write lands: a unit that changes one of
-        them in the meantime makes this one a Conflict.
+        them to another value in the meantime makes this one a Conflict. Two that give the same value do not conflict,
+        so a count needs a field beside it whose value nobody else gives.
         """
 
         def apply(found: dict[Key, Standing]) -> Any:
