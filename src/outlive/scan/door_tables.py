@@ -196,7 +196,8 @@ RUNNERS = frozenset(
 )
 TALKS = word_set("""
     celery nats paho apscheduler schedule discord telegram telebot aiogram pyrogram telethon rq dramatiq huey pika
-    aio_pika kafka aiokafka socketserver zmq twisted grpc slack_bolt nextcord disnake pykka asyncore irc nio slixmpp""")
+    aio_pika kafka aiokafka socketserver zmq twisted grpc slack_bolt nextcord disnake pykka asyncore irc nio slixmpp
+    websockets""")
 APPLICATIONS = word_set("""
     FastAPI Flask Starlette Quart Sanic Bottle Litestar Application Bot AutoShardedBot TeleBot AsyncTeleBot App
     AsyncApp Updater ApplicationBuilder Celery SocketIO HTTPServer ThreadingHTTPServer TCPServer ThreadingTCPServer

@@ -97,7 +97,11 @@ class _Finder:
 
     def _add(self, at: At, entry: Entry, *, weak: bool = False) -> None:
         known = self.found.get(at)
-        if known is None or (not weak and known.kind in {"startup", "cli"}):
+        better = known is not None and (
+            known.kind in {"startup", "cli"}
+            or (known.framework == "loop" and entry.kind in {"websocket", "http", "bot"})
+        )
+        if known is None or (better and not weak):
             self.found[at] = entry
 
     def _decorated(self, at: At, scope: Scope, decorator: Decorator) -> Entry | None:

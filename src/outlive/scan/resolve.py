@@ -82,6 +82,8 @@ class Resolver:
         self.given: dict[tuple[str, str, str], dict[Ref, None]] = defaultdict(dict)
         self.attributes: dict[At, dict[str, list[tuple[str, Bind]]]] = defaultdict(lambda: defaultdict(list))
         self.subclasses: dict[At, list[At]] = defaultdict(list)
+        # names of attributes that modules hang on objects of others, by the variable: ("bot", "balances")
+        self.placed: set[tuple[str, str]] = set()
         self._known = Memory()
         self._binds: dict[At, dict[str, list[Bind]]] = {}
         self._tables: dict[At, dict[str, Bound]] = {}
@@ -187,6 +189,10 @@ class Resolver:
         if state is not None:
             return state
         root, steps = self._split(text)
+        if self.placed and steps and (root, steps[0][1:]) in self.placed:
+            slot = self._hung(at, root, steps[0][1:])
+            if slot is not None:
+                return self._follow((slot,), steps[1:])
         refs = self.name(at, root)
         return self._follow(refs, steps)
 
@@ -203,6 +209,13 @@ class Resolver:
                     return self._follow(tuple(refs), tuple(STEPS.findall(text[found.end() :]))) if refs else None
                 return self._follow((Ref("slot", slot),), tuple(STEPS.findall(text[found.end() :])))
         return None
+
+    def _hung(self, at: At, root: str, name: str) -> Ref | None:
+        """The container that a module hung on its variable `root`, met there or where the variable is imported."""
+        found = next((each for each in self.files[at[0]].scopes[""].imports if each.local == root), None)
+        home = self.modules.of(at[0], found) if found is not None else at[0]
+        key = (home or "", root, name)
+        return Ref("slot", key) if key in self.slots else None
 
     def _state_keys(self, path: str, owner: str, name: str) -> Iterable[Key]:
         yield (self.service.get(path, "."), owner, name)

@@ -16,6 +16,7 @@ from outlive.scan.slots import At, Slot, Sources
 from outlive.scan.summary import Bind, Scope
 
 NAME = "application-state"
+_OBJECTS = frozenset({"app", "application", "bot", "client", "server", "dp"})
 
 
 def find(sources: Sources) -> Iterator[Slot]:
@@ -24,6 +25,21 @@ def find(sources: Sources) -> Iterator[Slot]:
         for qual, scope in file.scopes.items():
             for bind in _assigned(scope):
                 yield from _state(sources, (path, qual), bind)
+        yield from _on_object(sources, path)
+
+
+def _on_object(sources: Sources, path: str) -> Iterator[Slot]:
+    """Containers that a module hangs on its application or bot: `bot.balances = {}`."""
+    module = sources.files[path].scopes[""]
+    made = {bind.target for bind in module.binds if bind.value[0] == "c" and bind.target in _OBJECTS}
+    for bind in module.binds:
+        name, _, attribute = bind.target.partition(".")
+        kind = sources.container((path, ""), bind) if name in made and attribute.isidentifier() else ""
+        if kind and (name, attribute) not in sources.resolver.placed:
+            sources.resolver.placed.add((name, attribute))
+            slot = Slot((path, name, attribute), path, bind.line, bind.end, bind.target, "state", NAME, kind)
+            slot.values.append(((path, ""), bind.value))
+            yield slot
 
 
 def _assigned(scope: Scope) -> Iterator[Bind]:
