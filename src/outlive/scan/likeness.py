@@ -135,6 +135,11 @@ class Likeness:
         if owner in {("lock",), ("semaphore",), ("connection",), ("transport",), ("socket",)}:
             return Verdict("connection-state", [f"part of a {owner[0]}"])
         inserted = self._inserted()
+        if all(value[0] == "k" and not value[2] for _, value in inserted):
+            # one set or list for each key: what counts is put into those
+            inserted = [
+                (use.at, use.value) for use in self.writes if use.how in {"add", "append"} and use.depth == 1
+            ] or inserted
         links = [value for at, value in inserted if self._link(at, value)]
         if links and len(links) * 2 >= len(inserted):
             return Verdict(
