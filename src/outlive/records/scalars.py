@@ -111,7 +111,10 @@ def _zone(tzinfo: dt.tzinfo, offset: dt.timedelta | None) -> dict[str, Json]:
     if type(tzinfo) is zoneinfo.ZoneInfo and tzinfo.key is not None:
         return {"zone": tzinfo.key}
     if type(tzinfo) is dt.timezone:
-        return {"name": encode_str(str(tzinfo))}
+        named: dict[str, Json] = {"name": encode_str(str(tzinfo))}
+        if offset is None or not _is_tiny(offset):
+            return named
+        return {**named, "us": round(offset.total_seconds() * 1_000_000)}
     module = type(tzinfo).__module__.partition(".")[0]
     if module == "pydantic_core" and offset is not None:
         return {"pydantic": int(offset.total_seconds())}
@@ -127,12 +130,18 @@ def _encode_moment(tag: str, value: Any) -> Json:
     if tzinfo is dt.UTC and not value.fold:
         return {tag: value.isoformat()}
     offset = value.utcoffset()
-    if type(tzinfo) is dt.timezone and not value.fold and tzinfo == dt.timezone(offset) and _unnamed(tzinfo, offset):
+    plain = type(tzinfo) is dt.timezone and not value.fold and not _is_tiny(offset)
+    if plain and tzinfo == dt.timezone(offset) and _unnamed(tzinfo, offset):
         return {tag: value.isoformat()}
     hints = _zone(tzinfo, offset)
     if value.fold:
         hints["fold"] = 1
     return {tag: [value.isoformat(), hints]}
+
+
+def _is_tiny(offset: dt.timedelta | None) -> bool:
+    """Whether an offset is under a second: `fromisoformat` reads such a one as UTC."""
+    return offset is not None and dt.timedelta(0) < abs(offset) < dt.timedelta(seconds=1)
 
 
 def _unnamed(tzinfo: dt.timezone, offset: dt.timedelta) -> bool:
@@ -152,7 +161,8 @@ def _rezoned(value: Any, hints: dict[str, Json]) -> Any:
     if "zone" in hints:
         tzinfo = zoneinfo.ZoneInfo(hints["zone"])
     elif "name" in hints:
-        tzinfo = dt.timezone(value.utcoffset(), hints["name"])
+        offset = dt.timedelta(microseconds=hints["us"]) if "us" in hints else value.utcoffset()
+        tzinfo = dt.timezone(offset, hints["name"])
     elif "pydantic" in hints:
         tzinfo = importlib.import_module("pydantic_core").TzInfo(hints["pydantic"])
     elif "pytz" in hints:

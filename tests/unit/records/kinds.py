@@ -271,6 +271,8 @@ VALUES: dict[str, Any] = {
     "utc": NOON.replace(tzinfo=dt.UTC),
     "offset": NOON.replace(tzinfo=PLUS_TWO),
     "odd offset": NOON.replace(tzinfo=dt.timezone(dt.timedelta(seconds=-3723, microseconds=5))),
+    "tiny offset": NOON.replace(tzinfo=dt.timezone(dt.timedelta(microseconds=-1))),
+    "named tiny offset": NOON.replace(tzinfo=dt.timezone(dt.timedelta(microseconds=7), "T")),
     "named offset": NOON.replace(tzinfo=dt.timezone(dt.timedelta(hours=1), "CET")),
     "named utc": NOON.replace(tzinfo=dt.timezone(dt.timedelta(0), "Z")),
     "zone": NOON.replace(tzinfo=BERLIN),
