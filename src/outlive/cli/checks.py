@@ -41,6 +41,20 @@ JOIN pg_attribute AS a ON a.attrelid = p.oid AND a.attname = 'outlive_version'
 WHERE pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT' ORDER BY 1, 2
 """
 STRAYS_SHOWN = 1000
+# Plain indexes over columns whose comment says that no value should stand twice, with their table's key.
+MEANT_UNIQUE = """
+SELECT n.nspname, t.relname, ARRAY(SELECT a.attname FROM unnest(i.indkey) WITH ORDINALITY AS k(number, place)
+    JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = k.number
+    WHERE k.place <= i.indnkeyatts ORDER BY k.place),
+  ARRAY(SELECT a.attname FROM pg_index AS p CROSS JOIN unnest(p.indkey) WITH ORDINALITY AS k(number, place)
+    JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = k.number
+    WHERE p.indrelid = t.oid AND p.indisprimary ORDER BY k.place)
+FROM pg_index AS i JOIN pg_class AS t ON t.oid = i.indrelid JOIN pg_namespace AS n ON n.oid = t.relnamespace
+JOIN pg_description AS d ON d.objoid = i.indexrelid AND d.classoid = 'pg_class'::regclass
+WHERE trim(d.description) = 'outlive: meant to be unique' AND i.indexprs IS NULL AND i.indpred IS NULL
+  AND NOT t.relispartition ORDER BY 1, 2, 3
+"""
+DUPLICATES_SHOWN, KEYS_SHOWN = 20, 5
 Level = Literal["ok", "warn", "fail"]
 
 
@@ -64,7 +78,7 @@ def database_checks(session: Session) -> list[Finding]:
     findings = [*server(session), clock(session.conn), schema(session)]
     if findings[-1].level == "ok":
         findings += [*budget(session), *members(session)]
-    return findings + sequences(session.conn) + strays(session.conn)
+    return findings + sequences(session.conn) + strays(session.conn) + duplicates(session.conn)
 
 
 def journal_disk(settings: Settings) -> Finding:
@@ -179,6 +193,39 @@ def strays(conn: Connection) -> list[Finding]:
     """DEFAULT partitions that hold rows: a range scan reads them whatever it looks for."""
     found = conn.execute(STRAYS).fetchall()
     return [finding for row in found if (finding := _stray(conn, *row)) is not None]
+
+
+def duplicates(conn: Connection) -> list[Finding]:
+    """Values that stand more than once in columns whose index is meant to be unique and, as it is accepted, is not."""
+    found = conn.execute(MEANT_UNIQUE).fetchall()
+    twice = [finding for row in found for finding in _duplicates(conn, *row)]
+    if not found or twice:
+        return twice
+    return [Finding("duplicates", "ok", f"{len(found)} indexes meant to be unique, no value twice")]
+
+
+def _duplicates(conn: Connection, schema_: str, table: str, columns: list[str], key: list[str]) -> Iterator[Finding]:
+    """One finding a value, most often first, then one that says that there are more."""
+    listed, keys = (sql.SQL(", ").join(map(sql.Identifier, names)) for names in (columns, key or columns))
+    query = sql.SQL(
+        "SELECT concat_ws(', ', {listed}), count(*),"
+        " (array_agg(concat_ws(', ', {keys}) ORDER BY {keys}))[:{keys_shown}]"
+        " FROM {table} WHERE num_nulls({listed}) = 0"
+        " GROUP BY {listed} HAVING count(*) > 1 ORDER BY 2 DESC, 1 LIMIT {most}"
+    ).format(
+        listed=listed, keys=keys, table=sql.Identifier(schema_, table), keys_shown=sql.Literal(KEYS_SHOWN),
+        most=sql.Literal(DUPLICATES_SHOWN + 1),
+    )  # fmt: skip
+    place = f"{schema_}.{table} ({', '.join(columns)})"
+    rows = conn.execute(query).fetchall()
+    for value, times, holders in rows[:DUPLICATES_SHOWN]:
+        more = ", …" if times > len(holders) else ""
+        figure = f"{value!r} stands {times} times in {place}: {', '.join(holders)}{more}"
+        yield Finding("duplicates", "warn", figure, "correct all but one, or leave them: they are accepted")
+    if len(rows) > DUPLICATES_SHOWN:
+        yield Finding(
+            "duplicates", "warn", f"more values stand twice in {place}", "correct these, then: outlive doctor"
+        )
 
 
 def _stray(conn: Connection, schema_: str, name: str, table: str) -> Finding | None:

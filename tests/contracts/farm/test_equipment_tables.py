@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+
+from outlive.cli.app import run
 from tests.contracts.farm.conftest import Opened, in_database
 from tests.contracts.farm.differing import differences, tables
+from tests.contracts.farm.running import Running
+from tests.contracts.farm.test_equipment import create
 
 PACKAGE = "services.farm.equipment"
 # Requirement 3, and of requirement 1 what stands only there.
@@ -16,7 +23,8 @@ ASKED = {
         "fuel_capacity_liters": "numeric(8,2)", "current_fuel_percent": "numeric(5,2)",
         "current_hours": "numeric(10,2)", "current_lat": "numeric", "current_lon": "numeric",
         "current_location": "geography", "last_maintenance_at": "timestamp", "next_maintenance_at": "timestamp",
-        "next_maintenance_hours": "numeric", "qr_code": "varchar(100)", "metadata": "jsonb", "created_at": "timestamp", "updated_at": "timestamp",
+        "next_maintenance_hours": "numeric", "qr_code": "varchar(100)", "metadata": "jsonb", "created_at": "timestamp",
+        "updated_at": "timestamp",
     },
     "equipment_maintenance": {
         "record_id": "varchar(50)", "equipment_id": "varchar(50)", "maintenance_type": "varchar(50)",
@@ -83,3 +91,23 @@ def test_each_difference_is_named_and_explained(opened: Opened) -> None:
     """Columns, types, defaults, indexes and constraints are as asked, or stand in REASONS; nothing else does."""
     assert differences(opened, ASKED, INDEXES, CONSTRAINTS) == set(REASONS)
     assert tables(opened) - set(ASKED) == {"equipment_photos"}, "asked as a next step, without columns"
+
+
+@in_database
+def test_doctor_lists_serial_numbers_that_stand_twice(
+    opened: Opened, http: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A serial number of two machines is accepted and listed with both, over all tenants; none is not one."""
+    assert found(capsys) == [("ok", "1 indexes meant to be unique, no value twice")]
+    makes = [("tenant_east", "JD-1"), ("tenant_west", "JD-1"), ("tenant_east", "JD-2"), ("tenant_east", None)]
+    made = [create(http, tenant, serial_number=serial) for tenant, serial in [*makes, ("tenant_west", None)]]
+    keys = ", ".join(sorted(each["equipment_id"] for each in made if each["serial_number"] == "JD-1"))
+    assert found(capsys) == [("warn", f"'JD-1' stands 2 times in public.equipment (serial_number): {keys}")]
+
+
+def found(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str]]:
+    """State and finding of what doctor says of duplicates."""
+    capsys.readouterr()
+    assert run(["doctor", "--json"]) in (0, 1)
+    checks = json.loads(capsys.readouterr().out)["checks"]
+    return [(each["level"], each["figure"]) for each in checks if each["name"] == "duplicates"]

@@ -18,8 +18,8 @@ NAME = "doctor"
 def command(json: AsJson = False) -> None:
     """Check what around the stores could hurt them.
 
-    Server, role, pooler, connections, pins, journal disk, clock, sequences, partitions. Each line is ok, warn or fail,
-    with the next command; ends with status 1 when a line fails, 4 without PostgreSQL.
+    Server, role, pooler, connections, pins, journal disk, clock, sequences, partitions, duplicates. Each line is ok,
+    warn or fail, with the next command; ends with status 1 when a line fails, 4 without PostgreSQL.
     """
     settings = session.read_settings()
     findings = host_checks(settings, os.environ)

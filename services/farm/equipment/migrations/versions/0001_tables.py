@@ -36,6 +36,7 @@ def upgrade() -> None:
     for name, table, columns in INDEXES:
         op.create_index(name, table, columns)
     op.create_index("ix_alerts_open_due", "equipment_alerts", ["due_at"], postgresql_where="acknowledged_at IS NULL")
+    op.execute("COMMENT ON INDEX ix_equipment_serial_number IS 'outlive: meant to be unique'")
     for table in ("equipment", "equipment_maintenance", "equipment_alerts", "equipment_photos"):
         index_odd_rows(table)
 
