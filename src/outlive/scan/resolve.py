@@ -82,8 +82,7 @@ class Resolver:
         self.given: dict[tuple[str, str, str], dict[Ref, None]] = defaultdict(dict)
         self.attributes: dict[At, dict[str, list[tuple[str, Bind]]]] = defaultdict(lambda: defaultdict(list))
         self.subclasses: dict[At, list[At]] = defaultdict(list)
-        # names of attributes that modules hang on objects of others, by the variable: ("bot", "balances")
-        self.placed: set[tuple[str, str]] = set()
+        self.placed: set[tuple[str, str]] = set()  # what modules hang on objects: ("bot", "balances")
         self._known = Memory()
         self._binds: dict[At, dict[str, list[Bind]]] = {}
         self._tables: dict[At, dict[str, Bound]] = {}
@@ -189,12 +188,9 @@ class Resolver:
         if state is not None:
             return state
         root, steps = self._split(text)
-        if self.placed and steps and (root, steps[0][1:]) in self.placed:
-            slot = self._hung(at, root, steps[0][1:])
-            if slot is not None:
-                return self._follow((slot,), steps[1:])
-        refs = self.name(at, root)
-        return self._follow(refs, steps)
+        if self.placed and steps and (hung := self._hung(at, root, steps[0][1:])):
+            return self._follow(hung, steps[1:])
+        return self._follow(self.name(at, root), steps)
 
     def _state(self, at: At, text: str) -> Refs | None:
         if ".state." not in text and ".ctx." not in text and "['" not in text:
@@ -210,12 +206,14 @@ class Resolver:
                 return self._follow((Ref("slot", slot),), tuple(STEPS.findall(text[found.end() :])))
         return None
 
-    def _hung(self, at: At, root: str, name: str) -> Ref | None:
+    def _hung(self, at: At, root: str, name: str) -> Refs:
         """The container that a module hung on its variable `root`, met there or where the variable is imported."""
+        if (root, name) not in self.placed:
+            return ()
         found = next((each for each in self.files[at[0]].scopes[""].imports if each.local == root), None)
         home = self.modules.of(at[0], found) if found is not None else at[0]
         key = (home or "", root, name)
-        return Ref("slot", key) if key in self.slots else None
+        return (Ref("slot", key),) if key in self.slots else ()
 
     def _state_keys(self, path: str, owner: str, name: str) -> Iterable[Key]:
         yield (self.service.get(path, "."), owner, name)
@@ -385,10 +383,8 @@ class Resolver:
 
     def held(self, at: At, annotation: str) -> list[At]:
         """The scanned classes of what a container's annotation says it holds."""
-        element = element_of(annotation)
-        return (
-            [(ref.key[0], ref.key[1]) for ref in self.annotated(at, element) if ref.kind == "inst"] if element else []
-        )
+        found = self.annotated(at, element_of(annotation)) if element_of(annotation) else ()
+        return [(ref.key[0], ref.key[1]) for ref in found if ref.kind == "inst"]
 
     def name(self, at: At, name: str) -> Refs:
         """What a bare name means in a scope."""
@@ -542,10 +538,8 @@ class Resolver:
         if kind == "d" and value[2:] == ("deepcopy",):
             return ()  # nothing of the original can be reached through it
         if kind == "d":
-            found = [
-                Ref("copy", r.key, r.depth) for r in self.resolve(at, value[1]) if r.kind in {"slot", "copy", "items"}
-            ]
-            return _few(found)
+            whole = {"slot", "copy", "items"}
+            return _few(Ref("copy", r.key, r.depth) for r in self.resolve(at, value[1]) if r.kind in whole)
         if kind == "e":
             return self._element(self.resolve(at, value[1]), value[2])
         if kind == "f" and len(value) > 1 and value[1]:
@@ -555,10 +549,8 @@ class Resolver:
         return ()
 
     def _element(self, refs: Refs, part: int) -> Refs:
-        found: list[Ref] = []
         whole = {"slot", "copy", "items"} if part == 1 else {"slot", "copy"}
-        found += [Ref("slot", ref.key, ref.depth + 1) for ref in refs if ref.kind in whole]
-        return _few(found)
+        return _few(Ref("slot", ref.key, ref.depth + 1) for ref in refs if ref.kind in whole)
 
     def _bound(self, at: At) -> dict[str, list[Bind]]:
         found = self._binds.get(at)
@@ -579,14 +571,13 @@ class Resolver:
 
 
 def _place(qual: str) -> At:
-    path, _, inner = qual.partition("\0")
-    return (path, inner)
+    return (qual.partition("\0")[0], qual.partition("\0")[2])
 
 
 def _selves(scope: Scope) -> list[str]:
     """How a method names the object: its first parameter, and what `__new__` makes."""
     first = f"{scope.params[0].name}."
-    made = [each for each in scope.binds if each.value[0] == "c" and each.value[1].endswith("__new__")]
+    made = (each for each in scope.binds if each.value[0] == "c" and each.value[1].endswith("__new__"))
     return [first, *(f"{each.target}." for each in made)]
 
 
