@@ -41,7 +41,7 @@ services: $(READY) ## every service: more generated requests, kill -9 and phase 
 faults: $(READY) ## 300 seeded runs with real kills (long); OUTLIVE_SEED repeats one
 	@$(PYTHON) -m tests.faults
 
-bench: $(READY) ## each goal beside its peer (long); B=writes, away, reads, http or transfer runs one
+bench: $(READY) ## each goal beside its peer (long); B=writes, away, reads, http, transfer or services runs one
 	@$(PYTHON) -m pip install -q --require-hashes --no-deps -r requirements/bench.txt
 	@$(PYTHON) -m benchmarks$(if $(B),.$(B))
 

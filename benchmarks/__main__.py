@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("writes", "away", "reads", "http", "transfer")
+NAMES = ("writes", "away", "reads", "http", "transfer", "services")
 
 if __name__ == "__main__":
     runs = {name: subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False) for name in NAMES}

@@ -33,6 +33,7 @@ class Site:
 
     def __init__(self, port: int) -> None:
         self.port = port
+        self.pid = 0
         self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
@@ -40,16 +41,17 @@ class Site:
         reader, writer = self._free.pop() if self._free else await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
-        size = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
+        size = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0] or 0)  # a 204 tells none
         body = await reader.readexactly(size)
         self._free.append((reader, writer))
         return int(head[9:12]), body
 
     def get(self, paths: Iterator[str]) -> Callable[[], Any]:
-        """One request of the next path."""
+        """One request of the next path, which may have headers of its own after its first line."""
 
         async def act() -> None:
-            status, body = await self.ask(f"GET {next(paths)} HTTP/1.1\r\nHost: b\r\n\r\n".encode())
+            path, _, more = next(paths).partition("\n")
+            status, body = await self.ask(f"GET {path} HTTP/1.1\r\nHost: b\r\n{more}\r\n".encode())
             assert status == 200, body
 
         return act
@@ -72,16 +74,18 @@ class Site:
 
 
 @contextlib.asynccontextmanager
-async def served(name: str, home: str) -> AsyncIterator[Site]:
-    """An application in a uvicorn of its own."""
+async def served(name: str, home: str, target: str = "", **settings: str) -> AsyncIterator[Site]:
+    """An application in a uvicorn of its own: `module:app`, or a factory of `http_apps`, with these settings."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "--factory", f"benchmarks.http_apps:{name}", "--port", str(port)]
-    env = {**os.environ, "OUTLIVE_HOME": f"{home}/{name}"}
+    command = [sys.executable, "-m", "uvicorn", target or f"benchmarks.http_apps:{name}", "--port", str(port)]
+    command += [] if target.endswith(".api:app") else ["--factory"]
+    env = {**os.environ, "OUTLIVE_HOME": f"{home}/{name}", **settings}
     quietly = ["--log-level", "warning", "--no-access-log", "--timeout-keep-alive", "600"]
     process = await asyncio.create_subprocess_exec(*command, *quietly, env=env)
     site = Site(port)
+    site.pid = process.pid
     try:
         for _ in range(1200):
             with contextlib.suppress(OSError):

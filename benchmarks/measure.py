@@ -36,6 +36,11 @@ class Measured:
         return statistics.median(self.rates)
 
     @property
+    def p95_ms(self) -> float:
+        """95th percentile of the time that a call took."""
+        return statistics.quantiles(self.waits_ms, n=20)[18] if len(self.waits_ms) > 1 else 0.0
+
+    @property
     def p99_ms(self) -> float:
         """99th percentile of the time that a call took."""
         return statistics.quantiles(self.waits_ms, n=100)[98] if len(self.waits_ms) > 1 else 0.0
