@@ -53,6 +53,8 @@ class Slot:
 
 def parameter(column: Column, asked: Filter) -> str | list[str] | None:
     """The parameter of an exact condition whose SQL follows from field and operator; None for any other condition."""
+    if asked.op == "has":
+        return _element_text(column, asked.value)
     if column.domain in {"unknown", "place", "json"} or column.kind is None or asked.value is None:
         return None
     if asked.op in {"contains", "startswith"}:
@@ -81,6 +83,8 @@ def _slotted(column: Column, asked: Filter) -> Condition:
         return Condition(listed, exact=True)
     if asked.op in TEXTS:
         return Condition(_held(column.place, asked), exact=True)
+    if asked.op == "has":
+        return Condition(build("{} @> ARRAY[{}::text]", column.place, asked.value), exact=True)
     operator = OPERATORS[asked.op]
     left = build('{} COLLATE "C"', column.place) if column.domain == "text" and operator.ordered else column.place
     return Condition(_comparison(column, operator, (left, build(CASTS[column.domain], asked.value))), exact=True)
@@ -113,10 +117,17 @@ def _present(column: Column, *, exact: bool) -> Condition:
 
 def _listing(column: Column, wanted: Any) -> Condition:
     """An array of texts is asked itself, so that an index over it serves; all else is left to Python."""
-    wanted = values.plain(wanted)
-    if not column.texts or not isinstance(wanted, str) or _text("text", wanted) is None:
+    written = _element_text(column, wanted)
+    if written is None:
         return _present(column, exact=False)
-    return Condition(build("{} @> ARRAY[{}::text]", column.place, str(wanted)), exact=True)
+    return Condition(build("{} @> ARRAY[{}::text]", column.place, written), exact=True)
+
+
+def _element_text(column: Column, wanted: Any) -> str | None:
+    """An element of a column that is an array of texts; None for what no such array holds."""
+    wanted = values.plain(wanted)
+    held = column.texts and isinstance(wanted, str) and _text("text", wanted) is not None
+    return str(wanted) if held else None
 
 
 def _compared(column: Column, asked: Filter) -> Condition:
