@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import re
+from collections import Counter
 from typing import Any
 
 from services.farm.alerts.records import Status
@@ -28,19 +30,30 @@ async def of(field_id: str | None, period: str) -> dict[str, Any]:
     if field_id:
         filters["fields__has"] = field_id
     repository = alerts.repository.across_tenants()
-    by_status = await repository.count(by="status", **filters)
-    total = sum(by_status.values())
-    hours = await repository.avg("resolution_hours", status=Status.RESOLVED, **filters)
+    counts, hours = await asyncio.gather(
+        repository.count(by=("status", "type", "severity"), **filters),
+        repository.avg("resolution_hours", status=Status.RESOLVED, **filters),
+    )
+    by_status, by_type, by_severity = (_by(counts, at) for at in range(3))
+    total = sum(counts.values())
     return {
         "total_alerts": total,
         "active_alerts": by_status.get("active", 0),
-        "by_type": await repository.count(by="type", **filters),
-        "by_severity": await repository.count(by="severity", **filters),
+        "by_type": by_type,
+        "by_severity": by_severity,
         "by_status": by_status,
         "acknowledged_rate": _percent(by_status.get("acknowledged", 0), total),
         "resolved_rate": _percent(by_status.get("resolved", 0), total),
         "average_resolution_hours": None if hours is None else round(float(hours), 2),
     }
+
+
+def _by(counts: dict[tuple[Any, ...], int], at: int) -> Counter[str]:
+    """The counts by one of their parts."""
+    added: Counter[str] = Counter()
+    for values, count in counts.items():
+        added[values[at]] += count
+    return added
 
 
 def _percent(part: int, whole: int) -> float:

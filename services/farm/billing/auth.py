@@ -44,7 +44,7 @@ def in_development() -> bool:
     return os.environ.get("ENVIRONMENT", "").strip().lower() == "development"
 
 
-def user_of(authorization: Bearer = None) -> User:
+async def user_of(authorization: Bearer = None) -> User:
     """The bearer. Raises 401 without a valid token, 503 while JWT_SECRET_KEY is not set."""
     if in_development():
         return DEVELOPER
@@ -80,20 +80,20 @@ def _unknown(text: str) -> HTTPException:
 CurrentUser = Annotated[User, Depends(user_of)]
 
 
-def admin_of(user: CurrentUser) -> User:
+async def admin_of(user: CurrentUser) -> User:
     """The bearer, who is an administrator. Raises 403."""
     if not user.roles & {SUPER, TENANT_ADMIN}:
         raise HTTPException(403, f"Access denied - requires role {SUPER} or {TENANT_ADMIN}")
     return user
 
 
-def own_tenant(tenant_id: str, user: CurrentUser) -> str:
+async def own_tenant(tenant_id: str, user: CurrentUser) -> str:
     """The tenant of the path. Raises 403 unless it is the bearer's."""
     user.must_own(tenant_id)
     return tenant_id
 
 
-def a_service(x_service_key: Annotated[str | None, Header(include_in_schema=False)] = None) -> None:
+async def a_service(x_service_key: Annotated[str | None, Header(include_in_schema=False)] = None) -> None:
     """Raises 401 unless another service asks, 503 while SERVICE_KEY is not set."""
     if in_development():
         return

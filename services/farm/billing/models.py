@@ -63,7 +63,14 @@ class TenantRow(SystemColumns, Base):
 
 class SubscriptionRow(SystemColumns, Base):
     __tablename__ = "subscriptions"
-    __table_args__ = (Index("ix_subscriptions_status_plan_id", "status", "plan_id"), odd_rows("subscriptions"))
+    __table_args__ = (
+        Index(
+            "ix_subscriptions_status_plan_id", "status", "plan_id",
+            postgresql_include=["tenant_id", "outlive_position", "outlive_extra"],
+        ),
+        Index("ix_subscriptions_position", "outlive_position"),
+        odd_rows("subscriptions"),
+    )  # fmt: skip
 
     subscription_id: Mapped[Words] = mapped_column(primary_key=True)
     tenant_id: Mapped[Words] = mapped_column(ForeignKey("tenants.tenant_id", ondelete="RESTRICT"), unique=True)

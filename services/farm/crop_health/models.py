@@ -32,8 +32,9 @@ class DiagnosisRow(SystemColumns, Base):
             "severity",
             "disease_name_ar",
             "governorate",
-            postgresql_include=["outlive_extra"],
+            postgresql_include=["outlive_position", "outlive_extra"],
         ),
+        Index("ix_diagnoses_position", "outlive_position"),
         Index("ix_diagnoses_extra", "outlive_position", postgresql_where=text("outlive_extra IS NOT NULL")),
         {"postgresql_partition_by": "RANGE (created_at)"},
     )

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from collections import Counter
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Header, HTTPException, Query, Response
@@ -29,7 +30,7 @@ URGENCY = ("-is_overdue", outlive.Ranked("priority", *Priority))
 router = APIRouter(prefix="/api/v1/equipment")
 
 
-def tenant_of(
+async def tenant_of(
     x_tenant_id: Annotated[str | None, Query()] = None,
     header: Annotated[str | None, Header(alias="X-Tenant-Id")] = None,
 ) -> str:
@@ -58,11 +59,14 @@ async def list_equipment(
 
 @router.get("/stats")
 async def stats(tenant: Tenant) -> dict[str, Any]:
-    repository = machines(tenant)
-    by_type = await repository.count(by="equipment_type", deleted_at=None)
-    by_status = await repository.count(by="status", deleted_at=None)
+    counts = await machines(tenant).count(by=("equipment_type", "status"), deleted_at=None)
+    by_type: Counter[str] = Counter()
+    by_status: Counter[str] = Counter()
+    for (kind, status), count in counts.items():
+        by_type[kind] += count
+        by_status[status] += count
     return {
-        "total": sum(by_status.values()),
+        "total": sum(counts.values()),
         "by_type": by_type,
         "by_status": by_status,
         "operational": by_status.get("operational", 0),

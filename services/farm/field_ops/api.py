@@ -19,7 +19,7 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 router = APIRouter()
 
 
-def asking_tenant(header: TenantHeader = None) -> str | None:
+async def asking_tenant(header: TenantHeader = None) -> str | None:
     """Whose records may be answered: with STRICT_TENANTS=true the header's tenant, else None, which is everybody's."""
     if not settings.switched("STRICT_TENANTS"):
         return None

@@ -6,7 +6,7 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from outlive.postgres.tables import SystemColumns
-from services.farm.common.tables import NAMES, Whole, Words
+from services.farm.common.tables import NAMES, Whole, Words, odd_rows
 
 
 class Base(DeclarativeBase):
@@ -15,6 +15,7 @@ class Base(DeclarativeBase):
 
 class AlertSettingsRow(SystemColumns, Base):
     __tablename__ = "inventory_alert_settings"
+    __table_args__ = (odd_rows("inventory_alert_settings"),)
 
     tenant_id: Mapped[Words] = mapped_column(primary_key=True)
     expiry_warning_days: Mapped[Whole]

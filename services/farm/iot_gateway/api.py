@@ -21,7 +21,7 @@ router = APIRouter()
 intake = Intake()
 
 
-def asking_tenant(header: TenantHeader = None) -> str | None:
+async def asking_tenant(header: TenantHeader = None) -> str | None:
     """Whose devices may be answered: with STRICT_TENANTS=true the header's tenant, else None, which is everybody's."""
     if not settings.switched("STRICT_TENANTS"):
         return None

@@ -11,7 +11,7 @@ from sqlalchemy import JSON, Boolean, ForeignKey, Index, MetaData, Numeric, Time
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from outlive.postgres.tables import SystemColumns
-from services.farm.common.tables import NAMES, Moment, Object, Several, Whole, Words
+from services.farm.common.tables import NAMES, Moment, Object, Several, Whole, Words, odd_rows
 
 Id = Annotated[uuid.UUID, mapped_column(Uuid)]
 Clock = Annotated[dt.time, mapped_column(Time)]
@@ -25,7 +25,7 @@ class Base(DeclarativeBase):
 
 class ProfileRow(SystemColumns, Base):
     __tablename__ = "farmer_profiles"
-    __table_args__ = (Index("idx_farmer_governorate", "governorate"),)
+    __table_args__ = (Index("idx_farmer_governorate", "governorate"), odd_rows("farmer_profiles"))
 
     farmer_id: Mapped[Words] = mapped_column(primary_key=True)
     name: Mapped[Words]
@@ -48,6 +48,7 @@ class CropRow(SystemColumns, Base):
     __table_args__ = (
         UniqueConstraint("farmer_id", "crop_type"),
         Index("ix_farmer_crops_crop_governorate", "crop_type", "governorate"),
+        odd_rows("farmer_crops"),
     )
 
     key: Mapped[Words] = mapped_column(primary_key=True)
@@ -58,7 +59,7 @@ class CropRow(SystemColumns, Base):
 
 class FieldRow(SystemColumns, Base):
     __tablename__ = "farmer_fields"
-    __table_args__ = (UniqueConstraint("farmer_id", "field_id"),)
+    __table_args__ = (UniqueConstraint("farmer_id", "field_id"), odd_rows("farmer_fields"))
 
     key: Mapped[Words] = mapped_column(primary_key=True)
     farmer_id: Mapped[Words] = mapped_column(ForeignKey("farmer_profiles.farmer_id", ondelete="RESTRICT"))
@@ -67,7 +68,7 @@ class FieldRow(SystemColumns, Base):
 
 class ChannelRow(SystemColumns, Base):
     __tablename__ = "farmer_channels"
-    __table_args__ = (UniqueConstraint("farmer_id", "channel"),)
+    __table_args__ = (UniqueConstraint("farmer_id", "channel"), odd_rows("farmer_channels"))
 
     key: Mapped[Words] = mapped_column(primary_key=True)
     farmer_id: Mapped[Words] = mapped_column(ForeignKey("farmer_profiles.farmer_id", ondelete="RESTRICT"))
@@ -119,7 +120,7 @@ class NotificationRow(Base):
 
 class PreferenceRow(SystemColumns, Base):
     __tablename__ = "notification_preferences"
-    __table_args__ = (UniqueConstraint("user_id", "channel"),)
+    __table_args__ = (UniqueConstraint("user_id", "channel"), odd_rows("notification_preferences"))
 
     key: Mapped[Words] = mapped_column(primary_key=True)
     user_id: Mapped[Words]
@@ -139,6 +140,7 @@ class MessageRow(SystemColumns, Base):
         Index("ix_notification_outbox_due", "state", "due_at"),
         Index("ix_notification_outbox_user", "user_id", "state"),
         UniqueConstraint("notification_id", "channel"),
+        odd_rows("notification_outbox"),
     )
 
     key: Mapped[Words] = mapped_column(primary_key=True)

@@ -21,7 +21,7 @@ BY_DATE = ("due_at", outlive.Ranked("priority", "urgent", "high", "medium", "low
 router = APIRouter(prefix="/api/v1/tasks")
 
 
-def who_asks(x_user_id: Annotated[str | None, Header(alias="X-User-Id", include_in_schema=False)] = None) -> str:
+async def who_asks(x_user_id: Annotated[str | None, Header(alias="X-User-Id", include_in_schema=False)] = None) -> str:
     """Who a task's history names: the header's user, else the one that creates all tasks."""
     return x_user_id or "user_system"
 

@@ -26,6 +26,7 @@ INDEXES = {
 LONGER = "the API always took longer texts"
 BACKWARDS = "PostgreSQL reads an ascending index backwards"
 PLACE = "the place as it was given, the same with and without PostGIS; location is computed from it"
+TOTALS = "the dashboard's totals, by the index alone"
 REASONS = {
     **dict.fromkeys(
         [
@@ -46,7 +47,8 @@ REASONS = {
     "(status, created_at)": "the list by status is newest first",
     "(severity, created_at)": "the list by severity is newest first",
     "(created_at)": "the list of all is newest first",
-    "(status, severity, disease_name_ar, governorate) INCLUDE (outlive_extra)": "the dashboard's totals",
+    "(status, severity, disease_name_ar, governorate) INCLUDE (outlive_position, outlive_extra)": TOTALS,
+    "(outlive_position)": "the record that names a group of the totals",
     "(outlive_position) WHERE (outlive_extra IS NOT NULL)": "the few records that columns alone do not decide",
     "primary key": "with created_at, because the table is partitioned by it",
 }  # fmt: skip

@@ -44,6 +44,10 @@ REASONS = {
     **{f"{table}.key": KEY for table in ASKED if table != "farmer_profiles"},
     **{f"{table} (key) unique": KEY for table in ASKED if table != "farmer_profiles"},
     **{f"{table} foreign key": RESTRICT for table in ASKED if table != "farmer_profiles"},
+    **{
+        f"{table} (outlive_position) WHERE (outlive_extra IS NOT NULL)": "the few rows that columns do not decide"
+        for table in ASKED
+    },
     "farmer_crops.governorate": PLACE, "farmer_crops (crop_type, governorate)": PLACE,
     "notifications": "the requirement counts it as done elsewhere",
     "notification_preferences": "the requirement counts notifications and what belongs to them as done elsewhere",

@@ -23,7 +23,7 @@ INDEXES = (
     ("ix_alerts_status_expires", "alerts", ["status", "expires_at"]),
     ("ix_alerts_source", "alerts", ["source_service"]),
     ("ix_alerts_tenant_type", "alerts", ["tenant_id", "type", "created_at"]),
-    ("ix_alerts_created", "alerts", ["created_at"]),
+    ("ix_alerts_position", "alerts", ["outlive_position"]),
     ("ix_rules_field_enabled", "alert_rules", ["field_id", "enabled"]),
     ("ix_rules_tenant_enabled", "alert_rules", ["tenant_id", "enabled"]),
     ("ix_rules_enabled_triggered", "alert_rules", ["enabled", "last_triggered_at"]),
@@ -37,6 +37,10 @@ def upgrade() -> None:
     _history()
     for name, table, columns in INDEXES:
         op.create_index(name, table, columns)
+    op.create_index(
+        "ix_alerts_created", "alerts", ["created_at", "status", "type", "severity", "outlive_position"],
+        postgresql_include=["tenant_id", "resolution_hours", "outlive_extra"],
+    )  # fmt: skip
     op.create_index("ix_alerts_fields", "alerts", ["fields"], postgresql_using="gin")
     for table in ("alerts", "alert_rules", "alert_history"):
         index_odd_rows(table)
@@ -53,7 +57,7 @@ def _alerts() -> None:
         needed("id", words()),
         needed("tenant_id", words()),
         needed("field_id", words()),
-        needed("fields", document()),
+        needed("fields", several()),
         needed("type", words()),
         needed("severity", words()),
         needed("status", words()),

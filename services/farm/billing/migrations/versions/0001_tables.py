@@ -17,7 +17,7 @@ depends_on = None
 PLACE = "outlive_position"
 INDEXES: tuple[tuple[str, str, list[Any]], ...] = (
     ("ix_tenants_name", "tenants", ["name"]),
-    ("ix_subscriptions_status_plan_id", "subscriptions", ["status", "plan_id"]),
+    ("ix_subscriptions_position", "subscriptions", [PLACE]),
     ("ix_invoices_tenant_issued", "invoices", ["tenant_id", sa.text("issue_date DESC"), PLACE, "invoice_id"]),
     (
         "ix_invoices_tenant_status_issued", "invoices",
@@ -45,6 +45,10 @@ def upgrade() -> None:
     _usage_and_history()
     for name, table, columns in INDEXES:
         op.create_index(name, table, columns)
+    beside = ["tenant_id", PLACE, "outlive_extra"]
+    op.create_index(
+        "ix_subscriptions_status_plan_id", "subscriptions", ["status", "plan_id"], postgresql_include=beside
+    )
     for table in TABLES:
         index_odd_rows(table)
 

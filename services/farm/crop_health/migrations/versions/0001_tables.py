@@ -22,6 +22,7 @@ INDEXES = (
     ("ix_diagnoses_severity", ["severity", "created_at"]),
     ("ix_diagnoses_disease", ["disease_id", "created_at"]),
     ("ix_diagnoses_place", ["lat", "lng"]),
+    ("ix_diagnoses_position", ["outlive_position"]),
 )
 # The server decides, so that the printed migration does the same; numbers that are no place on the earth have no point.
 POINT = """
@@ -65,7 +66,8 @@ def upgrade() -> None:
     for name, columns in INDEXES:
         op.create_index(name, "crop_diagnoses", columns)
     totals = ["status", "severity", "disease_name_ar", "governorate"]
-    op.create_index("ix_diagnoses_totals", "crop_diagnoses", totals, postgresql_include=["outlive_extra"])
+    beside = ["outlive_position", "outlive_extra"]
+    op.create_index("ix_diagnoses_totals", "crop_diagnoses", totals, postgresql_include=beside)
     kept = sa.text("outlive_extra IS NOT NULL")
     op.create_index("ix_diagnoses_extra", "crop_diagnoses", ["outlive_position"], postgresql_where=kept)
     op.execute(POINT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from services.farm.common.migrations import create, isolate, needed, words
+from services.farm.common.migrations import create, index_odd_rows, isolate, needed, words
 
 revision = "0001"
 down_revision = None
@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", name="pk_inventory_alert_settings"),
     )
     isolate(table)
+    index_odd_rows("inventory_alert_settings")
 
 
 def downgrade() -> None:

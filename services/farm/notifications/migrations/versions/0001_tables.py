@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from services.farm.common.migrations import create, document, moment, needed, several, words
+from services.farm.common.migrations import create, document, index_odd_rows, moment, needed, several, words
 
 revision = "0001"
 down_revision = None
@@ -44,6 +44,9 @@ def upgrade() -> None:
         op.create_index(name, table, columns)
     for name, table, columns in GIN:
         op.create_index(name, table, columns, postgresql_using="gin")
+    for table in TABLES:
+        if table != "notifications":
+            index_odd_rows(table)
 
 
 def downgrade() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from services.farm.common.migrations import create, isolate, moment, needed, words
+from services.farm.common.migrations import create, index_odd_rows, isolate, moment, needed, words
 
 revision = "0001"
 down_revision = None
@@ -35,6 +35,8 @@ def upgrade() -> None:
     isolate(configs)
     isolate(history)
     op.create_index("ix_provider_config_history_tenant_changed", "provider_config_history", ["tenant_id", "changed_at"])
+    for table in ("provider_configs", "provider_config_history"):
+        index_odd_rows(table)
 
 
 def downgrade() -> None:
