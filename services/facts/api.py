@@ -35,14 +35,13 @@ def validate_text(payload: dict[str, Any]) -> dict[str, Any]:
     if text is None:
         raise HTTPException(400, "input_text is required")
     try:
-        sendable(context)
         judgement = scoring.validate_input(text, context)
-    except UnicodeEncodeError:
-        raise refused("holds half a character", "body", "context") from None
     except ValueError as wrong:
-        if isinstance(text, str):
-            raise refused(str(wrong), "body", "context") from None
         raise HTTPException(400, str(wrong)) from None
+    try:
+        sendable(context)
+    except ValueError as wrong:
+        raise refused(str(wrong), "body", "context") from None
     return {"validation": judgement}
 
 

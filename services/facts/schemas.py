@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field, FiniteFloat
 
+DEEPEST = 100
 SCORES = ("reliability", "performance", "efficiency")
 
 
 def sendable(value: Any) -> Any:
-    """A value that can be answered as JSON. Raises ValueError for NaN, infinity and half characters."""
-    json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    """A value that can be answered as JSON. Raises ValueError for NaN, infinity, half characters and deep nesting."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [part for each in level if isinstance(each, dict | list) for part in _parts(each)]
+        if not level:
+            break
+    else:
+        raise ValueError(f"nested deeper than {DEEPEST} levels")
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half a character") from None
     return value
+
+
+def _parts(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 Object = Annotated[dict[str, Any], AfterValidator(sendable)]

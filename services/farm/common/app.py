@@ -69,10 +69,11 @@ def refused(message: str, *place: str | int, kind: str = "value_error") -> HTTPE
 
 
 async def _invalid(request: Request, error: Any) -> Response:
-    """The usual answer; without what was sent where JSON has no form for it, as for NaN and half a character."""
+    """The usual answer; without what was sent where JSON has no form for it, as for NaN and half a character, or where
+    it is nested too deeply."""
     try:
         return await request_validation_exception_handler(request, error)
-    except ValueError:
+    except (ValueError, RecursionError):
         detail = [{name: each[name] for name in ("type", "loc", "msg")} for each in error.errors()]
         return Response(json.dumps({"detail": detail}), 422, media_type="application/json")
 

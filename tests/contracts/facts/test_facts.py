@@ -240,3 +240,15 @@ def test_report_and_summary(http: Running, opened: Opened) -> None:
         "total_validated": 3, "coherent": 1, "suspicious": 1, "noise": 1,
         "average_confidence": 0.519, "coherence_rate": 33.33,  # (1 + 0.4675 + 0.15 x 0.6) / 3
     }  # fmt: skip
+
+
+@in_two_phases
+@pytest.mark.parametrize("depth", [98, 101, 900])
+def test_metadata_is_not_nested_without_end(http: Running, depth: int) -> None:
+    """A hundred levels are stored, more are a 422, for a fact and for a product."""
+    nest = "[" * depth + "]" * depth
+    fact = f'{{"id": "{new_id()}", "category": "c", "statement": "s", "metadata": {{"a": {nest}}}}}'
+    product = f'[{{"make": "m", "model": "o", "category": "c", "price": 1, "attributes": {{"a": {nest}}}}}]'
+    for path, body in (("/facts", fact), ("/api/process-products", product)):
+        answer = ask(http, "POST", path, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == (422 if depth > 100 else 201 if path == "/facts" else 200)

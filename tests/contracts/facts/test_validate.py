@@ -73,9 +73,9 @@ def test_a_body_that_is_no_object(http: Running, body: bytes) -> None:
 
 
 @in_forms(PHASES[0], PHASES[-1])
-@pytest.mark.parametrize("context", [b"NaN", b"-Infinity", b'"\\ud800"', b'{"a": [NaN]}'])
+@pytest.mark.parametrize("context", [b"NaN", b"-Infinity", b'"\\ud800"', b'{"a": [NaN]}', b"[" * 101 + b"]" * 101])
 def test_a_context_that_cannot_be_answered(http: Running, context: bytes) -> None:
-    """What JSON has no form for is a 422, as the context is part of the answer."""
+    """What JSON has no form for, or is nested too deeply, is a 422, as the context is part of the answer."""
     body = b'{"input_text": "some text", "context": ' + context + b"}"
     answer = ask(http, "POST", "/validate", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
