@@ -347,6 +347,24 @@ def test_doctor_finds_what_hurts(cli: Cli, conn: Conn, db: Database, monkeypatch
     assert cli("doctor").status == 0
 
 
+def test_doctor_lists_values_that_stand_twice(cli: Cli, conn: Conn) -> None:
+    """By an index's comment, with its columns and the rows' keys, the most frequent 20; NULL is no value."""
+    conn.execute('CREATE TABLE "Odd ones" (a int, b text, "k 1" int, k2 int, PRIMARY KEY ("k 1", k2))')
+    conn.execute('CREATE INDEX pairs ON "Odd ones" (a, b); CREATE INDEX others ON "Odd ones" (b)')
+    conn.execute("COMMENT ON INDEX pairs IS 'outlive: meant to be unique'; COMMENT ON INDEX others IS 'unique'")
+    conn.execute("INSERT INTO \"Odd ones\" SELECT n, 'x', n, 0 FROM generate_series(1, 30) AS n")
+    conn.execute("INSERT INTO \"Odd ones\" SELECT NULL, 'x', n, 2 FROM generate_series(1, 30) AS n")
+    assert "1 indexes meant to be unique, no value twice" in cli("doctor").out
+    conn.execute("INSERT INTO \"Odd ones\" SELECT greatest(n, 6), 'x', n, 1 FROM generate_series(1, 30) AS n")
+    found = [line for line in cli("doctor", "--json").json["checks"] if line["name"] == "duplicates"]
+    assert {line["level"] for line in found} == {"warn"}
+    assert len(found) == 21
+    assert found[0]["figure"].endswith(
+        "'6, x' stands 7 times in public.Odd ones (a, b): 1, 1; 2, 1; 3, 1; 4, 1; 5, 1; …"
+    )
+    assert found[1]["figure"].endswith("stands 2 times in public.Odd ones (a, b): 10, 0; 10, 1")
+
+
 def wait_for_pin(conn: Conn) -> None:
     """Returns once a member reported its pin."""
     wait_until(

@@ -219,8 +219,8 @@ def _duplicates(conn: Connection, schema_: str, table: str, columns: list[str], 
     place = f"{schema_}.{table} ({', '.join(columns)})"
     rows = conn.execute(query).fetchall()
     for value, times, holders in rows[:DUPLICATES_SHOWN]:
-        more = ", …" if times > len(holders) else ""
-        figure = f"{value!r} stands {times} times in {place}: {', '.join(holders)}{more}"
+        more = "; …" if times > len(holders) else ""
+        figure = f"{value!r} stands {times} times in {place}: {'; '.join(holders)}{more}"
         yield Finding("duplicates", "warn", figure, "correct all but one, or leave them: they are accepted")
     if len(rows) > DUPLICATES_SHOWN:
         yield Finding(

@@ -101,7 +101,7 @@ def test_doctor_lists_serial_numbers_that_stand_twice(
     assert found(capsys) == [("ok", "1 indexes meant to be unique, no value twice")]
     makes = [("tenant_east", "JD-1"), ("tenant_west", "JD-1"), ("tenant_east", "JD-2"), ("tenant_east", None)]
     made = [create(http, tenant, serial_number=serial) for tenant, serial in [*makes, ("tenant_west", None)]]
-    keys = ", ".join(sorted(each["equipment_id"] for each in made if each["serial_number"] == "JD-1"))
+    keys = "; ".join(sorted(each["equipment_id"] for each in made if each["serial_number"] == "JD-1"))
     assert found(capsys) == [("warn", f"'JD-1' stands 2 times in public.equipment (serial_number): {keys}")]
 
 
