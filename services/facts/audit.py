@@ -28,6 +28,8 @@ BATCH = 500
 EVERY_S = 0.5
 LAST_S = 2.0
 KEPT = dt.timedelta(days=30)
+IN_MEMORY = 10_000
+OFTEN = 2_500
 UPKEEP_S = 600.0
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -44,6 +46,7 @@ class Audit:
         self._writer: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
         self._kept_up = 0.0
+        self._since = 0
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -94,7 +97,7 @@ class Audit:
                 try:
                     async with outlive.unit("audit", service=service):
                         await requests.repository.bulk_put(batch)
-                        await self._forget_old()
+                        await self._forget_old(len(batch))
                 except OutliveError as error:
                     log.warning("%d audit rows wait to be written: %s", len(self.waiting), error)
                     return False
@@ -103,13 +106,19 @@ class Audit:
                     self.waiting.popleft()
         return True
 
-    async def _forget_old(self) -> None:
-        """Every ten minutes: rows of more than thirty days go, some of them at a time."""
-        if time.monotonic() < self._kept_up + UPKEEP_S:
+    async def _forget_old(self, written: int) -> None:
+        """Every ten minutes or some thousand rows: those of more than thirty days go, a part of them at a time, and
+        where rows are in memory too, all but the newest."""
+        self._since += written
+        if self._since < OFTEN and time.monotonic() < self._kept_up + UPKEEP_S:
             return
-        self._kept_up = time.monotonic()
-        old = await requests.repository.keys(created_at__lt=clock.now() - KEPT, order_by="created_at", limit=5000)
-        await requests.repository.bulk_delete(old)
+        self._kept_up, self._since = time.monotonic(), 0
+        repository = requests.repository
+        old = await repository.keys(created_at__lt=clock.now() - KEPT, order_by="created_at", limit=2 * OFTEN)
+        if requests.phase != "database":
+            surplus = await repository.count() - IN_MEMORY
+            old += await repository.keys(order_by="created_at", limit=surplus) if surplus > 0 else []
+        await repository.bulk_delete(old)
 
     def _listening(self, receive: Receive) -> Receive:
         """What comes in while the application lives; before it ends, all that waits is written, if that is quick."""

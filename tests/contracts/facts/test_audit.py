@@ -124,6 +124,19 @@ def test_old_rows_go(http: Running, opened: Opened, monkeypatch: pytest.MonkeyPa
     assert [row.created_at for row in rows(opened, user_agent=agent)] == [later]
 
 
+@in_forms(*PHASES[:3])
+def test_rows_in_memory_are_not_many(http: Running, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before `database` the newest 10,000 stay."""
+    module = opened.module("audit")
+    assert module.IN_MEMORY == 10_000
+    rows(opened)
+    monkeypatch.setattr(module, "IN_MEMORY", 3)
+    monkeypatch.setattr(module, "OFTEN", 1)
+    for number in range(5):
+        ask(http, "GET", f"/facts/{number}")
+    assert [row.endpoint for row in rows(opened)] == ["/facts/2", "/facts/3", "/facts/4"]
+
+
 @pytest.fixture
 def serve(new_database: Callable[..., Address], tmp_path: Path) -> Callable[[], Any]:
     """Opens the service in `database`, each time on the same tables."""
