@@ -28,8 +28,13 @@ class TaskRow(SystemColumns, Base):
         Index("ix_tasks_due_status", "due_date", "status"),
         Index("ix_tasks_tenant_due", "tenant_id", "due_date", postgresql_where=LIVE),
         Index("ix_tasks_tenant_completed", "tenant_id", "status", "completed_at", postgresql_where=LIVE),
+        Index(
+            "ix_tasks_totals", "tenant_id", "status", "due_date",
+            postgresql_include=["outlive_position", "deleted_at", "outlive_extra"], postgresql_where=LIVE,
+        ),
+        Index("ix_tasks_position", "outlive_position"),
         odd_rows("tasks"),
-    )
+    )  # fmt: skip
 
     task_id: Mapped[Words] = mapped_column(primary_key=True)
     tenant_id: Mapped[Words]

@@ -19,6 +19,7 @@ INDEXES = (
     ("ix_tasks_assigned_status", "tasks", ["assigned_to", "status"]),
     ("ix_tasks_field_status", "tasks", ["field_id", "status"]),
     ("ix_tasks_due_status", "tasks", ["due_date", "status"]),
+    ("ix_tasks_position", "tasks", ["outlive_position"]),
     ("ix_task_evidence_task", "task_evidence", ["task_id", "captured_at"]),
     ("ix_task_history_task", "task_history", ["task_id", "created_at"]),
     ("ix_task_history_action", "task_history", ["action", "created_at"]),
@@ -40,6 +41,10 @@ def upgrade() -> None:
         op.create_index(name, table, columns)
     for name, columns in LIVE_INDEXES:
         op.create_index(name, "tasks", columns, postgresql_where="deleted_at IS NULL")
+    op.create_index(
+        "ix_tasks_totals", "tasks", ["tenant_id", "status", "due_date"], postgresql_where="deleted_at IS NULL",
+        postgresql_include=["outlive_position", "deleted_at", "outlive_extra"],
+    )  # fmt: skip
     for table in TABLES:
         index_odd_rows(table)
 
