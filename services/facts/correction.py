@@ -49,24 +49,21 @@ STRONG: tuple[Words | Between, ...] = (
     *_words(r"\bwrong\b", r"\bincorrect\b", r"\bnot correct\b", r"\bnot right\b", r"\byou are wrong\b"),
     _between(r"\byou said ", r" but actually\b"),
     _between(r"\byou said ", r" but\b"),
-    *_words(r"\bthat.?s wrong\b", r"\bthat.?s incorrect\b"),
+    *_words(r"\bthat['\u2019]s wrong\b", r"\bthat['\u2019]s incorrect\b"),
 )
 MEDIUM = _words(
-    r"\b404\b", r"\bnot deployed\b", r"\bnot live\b", r"\bdoes not exist\b", r"\bdoesn.?t exist\b", r"\bnot found\b",
-    r"\bxml parsing error\b", r"\bparsererror\b", r"\bnot\s+well-formed\b", r"\bactually,?\s+\w+", r"\bin fact,?\s+",
+    r"\b404\b", r"\bnot deployed\b", r"\bnot live\b", r"\bdoes not exist\b", r"\bdoesn['\u2019]t exist\b",
+    r"\bnot found\b", r"\bxml parsing error\b", r"\bparsererror\b", r"\bnot well-formed\b", r"\bactually \w+",
+    r"\bin fact ",
 )  # fmt: skip
-DENIAL = re.compile(r"no[,.\s]")
+DENIAL = re.compile(r"no[ ,.]")
 CONTRADICTIONS: tuple[Words | Between, ...] = (
     *_words(r"shows?\s+404", r"404\s+\w+"),
     _between("deployment", "not found"),
     _between("not", "deployed"),
     _between("deployment", "failed"),
 )
-CLAIMS = _words(
-    r"(?:https?|content)://[^\s<>\"]+", r"\blive\b", r"\bdeployed\b", r"\bdeployment successful\b",
-    r"\bfully operational\b", r"\bready\b", r"\bavailable at\b", r"\bhosted at\b", r"\ball files committed\b",
-    r"\bfully integrated\b", r"\bcompleted successfully\b", r"\b100% complete\b",
-)  # fmt: skip
+CLAIMS = _words(r"\bhttps?://\S", r"\bdeploy(?:ed|ment|s)\b", r"\bin production\b", r"\bwent live\b")
 TYPE = "user_correction"
 
 

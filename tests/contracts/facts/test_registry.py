@@ -190,7 +190,7 @@ def test_default_facts(registry: Any, new: Callable[..., Any]) -> None:
         ({"metadata": {"external_claim": False}}, 1.0, "coherent", []),
         ({"statement": "It is wrong"}, 0.55, "suspicious", ["Deception detected: user_correction"]),
         ({"statement": "See https://a.b"}, 1.0, "coherent", ["Unverified claims require external validation"]),
-        ({"statement": "The site is live"}, 1.0, "coherent", ["Unverified claims require external validation"]),
+        ({"statement": "The site is deployed"}, 1.0, "coherent", ["Unverified claims require external validation"]),
         (
             {"statement": "", "category": "", "tags": []}, 0.15, "noise",
             ["Statement too short (min 5 characters)", "Category is missing or invalid",
