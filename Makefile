@@ -18,6 +18,7 @@ demo: $(READY) ## a JSON-file service under load goes to PostgreSQL and back, ki
 	@$(PYTHON) -m services.home_budget.demo
 
 test: $(READY) ## every test, with the coverage floors
+	@bash tools/test_needs.sh
 	@rm -f .coverage .coverage.*
 	$(PYTHON) -m pytest -n 2 --dist worksteal --cov --cov-report= $(addprefix --ignore=,$(SERVICES))
 	@$(PYTHON) -m coverage json -q -o .coverage.json
@@ -36,6 +37,7 @@ check: $(READY) ## lint, format, types, import direction, sizes, no registry nam
 	@$(PYTHON) tools/check_hosts.py
 
 services: $(READY) ## every service: more generated requests, kill -9 and phase changes under load (long)
+	@bash tools/test_needs.sh
 	OUTLIVE_ALL_SERVICES=1 OUTLIVE_EXAMPLES=25 $(PYTHON) -m pytest -n 2 --dist loadgroup $(SERVICES)
 
 faults: $(READY) ## 300 seeded runs with real kills (long); OUTLIVE_SEED repeats one

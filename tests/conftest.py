@@ -47,7 +47,7 @@ def pg_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
 def postgis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
     """Address of Debian's PostgreSQL with PostGIS, one server a run."""
     found = sorted(Path("/usr/share/postgresql").glob("*/extension/postgis.control"))
-    assert found, "PostGIS is missing: apt-get install postgresql-15-postgis-3"
+    assert found, "PostGIS is missing: bash tools/test_needs.sh"
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
     programs = Path("/usr/lib/postgresql") / found[-1].parent.parent.name / "bin"
