@@ -6,6 +6,7 @@ own. Tests keep apart by tenants, or by ids that they make up.
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -55,12 +56,28 @@ in_database = in_forms(PHASES[-1])
 in_both_builds = in_forms(PHASES[-1], POSTGIS)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one module and form stay on one worker, which opens that service once."""
+# Modules that are tested in every form each time; the others in three, and in all with OUTLIVE_ALL_SERVICES (make
+# services), for six forms of fifteen services take longer than the rest of the tests together.
+IN_ALL_FORMS = frozenset(
+    {"test_equipment", "test_alerts", "test_inventory", "test_crop_health", "test_provider_config"}
+)
+EVERYWHERE = frozenset({"before", "legacy", "database"})
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of a module and form stay on one worker, which opens it once; some forms wait for `make services`."""
+    everything = bool(os.environ.get("OUTLIVE_ALL_SERVICES"))
+    later = []
     for item in items:
         form = getattr(item, "callspec", None) and item.callspec.params.get("form")  # type: ignore[attr-defined]
-        if isinstance(form, Form):
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{form.name}"))
+        if not isinstance(form, Form):
+            continue
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{form.name}"))
+        if not everything and form.name not in EVERYWHERE and item.path.stem not in IN_ALL_FORMS:
+            later.append(item)
+    if later:
+        config.hook.pytest_deselected(items=later)
+        items[:] = [item for item in items if item not in set(later)]
 
 
 @pytest.fixture(scope="module", params=[BEFORE, *PHASES, POSTGIS], ids=lambda form: form.name)
