@@ -58,9 +58,8 @@ in_both_builds = in_forms(PHASES[-1], POSTGIS)
 
 # Modules that are tested in every form each time; the others in three, and in all with OUTLIVE_ALL_SERVICES (make
 # services), for six forms of fifteen services take longer than the rest of the tests together.
-IN_ALL_FORMS = frozenset(
-    {"test_equipment", "test_alerts", "test_inventory", "test_crop_health", "test_provider_config"}
-)
+IN_ALL_FORMS = frozenset({"test_equipment", "test_inventory"})
+LONG = frozenset({"test_the_phases_change_under_load"})
 EVERYWHERE = frozenset({"before", "legacy", "database"})
 
 
@@ -69,6 +68,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     everything = bool(os.environ.get("OUTLIVE_ALL_SERVICES"))
     later = []
     for item in items:
+        if not everything and getattr(item, "originalname", "") in LONG:
+            later.append(item)
         form = getattr(item, "callspec", None) and item.callspec.params.get("form")  # type: ignore[attr-defined]
         if not isinstance(form, Form):
             continue
