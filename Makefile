@@ -18,7 +18,7 @@ setup: $(READY) ## .venv with every dependency and outlive itself, in editable m
 demo: $(READY) ## a JSON-file service under load goes to PostgreSQL and back, killed on the way; under three minutes
 	@$(PYTHON) -m services.home_budget.demo
 
-test: $(READY) ## every test; services in three of their six forms, two services in all (make services: all)
+test: $(READY) ## the tests; services in three of their six forms, two services in all (make services: all)
 	@bash tools/test_needs.sh
 	$(PYTHON) -m pytest -n 2 --dist worksteal $(addprefix --ignore=,$(SERVICES))
 	$(PYTHON) -m pytest -n 2 --dist loadgroup $(SERVICES)
