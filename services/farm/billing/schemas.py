@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field
+from pydantic_core import PydanticCustomError
 
 from services.farm.billing.records import Cycle, Method, Tier
 
@@ -26,10 +27,24 @@ def _bounded(amount: Decimal) -> Decimal:
 
 
 def _email(text: str) -> str:
+    """The address, its domain in lower case; refused in the words of Pydantic's own type of addresses."""
+    name, sign, domain = text.strip().rpartition("@")
     found = _EMAIL.fullmatch(text.strip())
-    if found is None or len(found[1]) > 64 or found[2].rpartition(".")[2].lower() in _NOWHERE:
-        raise ValueError("value is not a valid email address")
-    return f"{found[1]}@{found[2].lower()}"
+    if not sign:
+        reason = "An email address must have an @-sign."
+    elif not domain:
+        reason = "There must be something after the @-sign."
+    elif not name:
+        reason = "There must be something before the @-sign."
+    elif "." not in domain:
+        reason = "The part after the @-sign is not valid. It should have a period."
+    elif domain.rpartition(".")[2].lower() in _NOWHERE:
+        reason = "The part after the @-sign is a special-use or reserved name that cannot be used with email."
+    elif found is None or len(name) > 64:
+        reason = "It holds characters that an email address cannot have, or is too long."
+    else:
+        return f"{name}@{domain.lower()}"
+    raise PydanticCustomError("value_error", "value is not a valid email address: {reason}", {"reason": reason})
 
 
 Amount = Annotated[Decimal, AfterValidator(_bounded)]

@@ -78,8 +78,6 @@ def _changes(held: Subscription, body: UpdateSubscriptionRequest) -> dict[str, A
     if body.billing_cycle:
         end = held.start_date + dt.timedelta(days=body.billing_cycle.days)
         fields |= {"billing_cycle": body.billing_cycle, "end_date": end}
-        if held.status != SubscriptionStatus.TRIAL or held.trial_end_date is None:
-            fields["next_billing_date"] = end
     if body.payment_method:
         fields["payment_method"] = body.payment_method
     return fields

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import time
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -15,7 +16,8 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 from fastapi import FastAPI, Header, HTTPException, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
+from pydantic_core import PydanticCustomError
 
 from services.farm.billing.before.plans import DEFAULT_PLANS, FEATURE_NAMES
 
@@ -189,10 +191,28 @@ class CreatePlanRequest(BaseModel):
     trial_days: int = 14
 
 
+def check_email(text: str) -> str:
+    reason = None
+    name, sign, domain = text.strip().rpartition("@")
+    if not sign:
+        reason = "An email address must have an @-sign."
+    elif not domain:
+        reason = "There must be something after the @-sign."
+    elif not name:
+        reason = "There must be something before the @-sign."
+    elif "." not in domain:
+        reason = "The part after the @-sign is not valid. It should have a period."
+    elif re.search(r"[\s@]", name + domain):
+        reason = "It holds characters that an email address cannot have, or is too long."
+    if reason:
+        raise PydanticCustomError("value_error", "value is not a valid email address: {reason}", {"reason": reason})
+    return f"{name}@{domain.lower()}"
+
+
 class CreateTenantRequest(BaseModel):
     name: str
     name_ar: str
-    email: str = Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s.]+$")
+    email: Annotated[str, AfterValidator(check_email)]
     phone: str
     plan_id: str
     billing_cycle: BillingCycle = BillingCycle.MONTHLY
@@ -381,7 +401,7 @@ async def create_tenant(request: CreateTenantRequest) -> dict[str, Any]:
         contact={
             "name": request.name,
             "name_ar": request.name_ar,
-            "email": request.email.partition("@")[0] + "@" + request.email.partition("@")[2].lower(),
+            "email": request.email,
             "phone": request.phone,
         },
         created_at=now,
@@ -453,8 +473,6 @@ async def update_subscription(tenant_id: str, request: UpdateSubscriptionRequest
     if request.billing_cycle:
         subscription.billing_cycle = request.billing_cycle
         subscription.end_date = subscription.start_date + timedelta(days=CYCLE_DAYS[request.billing_cycle])
-        if subscription.status != SubscriptionStatus.TRIAL or subscription.trial_end_date is None:
-            subscription.next_billing_date = subscription.end_date
         changes.append(f"Billing cycle changed to {request.billing_cycle.value}")
     if request.payment_method:
         subscription.payment_method = request.payment_method
