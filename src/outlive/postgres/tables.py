@@ -193,14 +193,13 @@ class StoreTable:
 
     def made(self, key: Any, record: Any) -> tuple[Document, Row, Fixed | None]:
         """The record's document, its `cells`, and what both were made of. Raises Unholdable."""
-        values = None if self._plain is None else self.record_type.values(record)
-        both = None if values is None or self._plain is None else self._plain.both(key, values)
-        if values is None or both is None:
+        made_of = None if self._plain is None else self.record_type.row(record)
+        both = None if made_of is None or self._plain is None else self._plain.both(key, made_of[1])
+        if made_of is None or both is None:
             document = self.record_type.document(record)
             return document, self.cells(key, document), self.record_type.fixed(record)
         document, body = both
         literal = self.key_literal(key)
-        made_of = tuple(values), tuple(values.values()), None
         return document, (literal, *body, None) if self.has_extra else (literal, *body), made_of
 
     def check_field(self, field: str, value: Json) -> None:

@@ -37,13 +37,18 @@ class Inline:
         at_class = [vars(base)[name] for base in kind.__mro__ for name in names if name in vars(base)]
         return None if any(hasattr(type(each), "__get__") for each in at_class) else cls(kind, names)
 
-    def values(self, record: Any) -> dict[str, Any] | None:
-        """The fields of an instance that has all of them, in order, and nothing else; else None."""
+    def row(self, record: Any) -> tuple[Any, ...] | None:
+        """The values of an instance that has all of the fields, in order, and nothing else; else None."""
         found = held(record)
         if found is None or len(found) != len(self._names):
             return None
-        values = self._get(record)
-        return dict(zip(self._names, values, strict=True)) if all(map(is_, values, found)) else None
+        values: tuple[Any, ...] = self._get(record)
+        return values if all(map(is_, values, found)) else None
+
+    def values(self, record: Any) -> dict[str, Any] | None:
+        """The same with the fields' names."""
+        values = self.row(record)
+        return None if values is None else dict(zip(self._names, values, strict=True))
 
     def may_be_the_class(self, name: str, value: Any) -> bool:
         """Whether a value may be what the class gives for an attribute that the instance does not have."""

@@ -14,6 +14,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from operator import is_
 from typing import Any
 
 from outlive.records.fixed import Fixed, fixed, same
@@ -76,13 +77,23 @@ class Shape:
                 held[name] = value
         return held
 
+    def row(self, record: Any) -> tuple[Any, ...] | None:
+        """The values of a record that has all of the declared fields, in order, and nothing else; else None."""
+        if self._inline is not None:
+            values = self._inline.row(record)
+            if values is not None:
+                return values
+        held = self.values(record)
+        return tuple(held.values()) if tuple(held) == self.names else None
+
     def fixed(self, record: Any) -> Fixed | None:
         """What the record's document is made of; None where a part of it may change in place."""
         return fixed(self.values(record))
 
     def same(self, record: Any, then: Fixed) -> bool:
         """Whether the record is still made of that."""
-        return same(then, self.values(record))
+        values = self.row(record) if then[0] is self.names else None
+        return same(then, self.values(record)) if values is None else all(map(is_, then[1], values))
 
     def get(self, record: Any, name: str) -> Any:
         """A field's value or MISSING."""

@@ -147,10 +147,11 @@ class RecordType:
 
     # Live records.
 
-    def values(self, record: Any) -> dict[str, Any] | None:
-        """Names and values of an instance that may have nothing beside its declared fields; only to be read."""
+    def row(self, record: Any) -> Fixed | None:
+        """Names and values of an instance that has its declared fields and nothing else; None for any other."""
         if self.kind == "model" and type(record) is self._cls and self._codec is not None and self._codec.bare:
-            return self._codec.shape.values(record)
+            values = self._codec.shape.row(record)
+            return None if values is None else (self._codec.shape.names, values, None)
         return None
 
     def peek(self, record: Any, field: str) -> Any:

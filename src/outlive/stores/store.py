@@ -320,7 +320,8 @@ class Store(ABC):
         change.checked = checked
         if previous is not ABSENT and previous is not record:
             tracking.release(previous, self, key)
-        adopted = tracking.adopt(record, (Place(self, key, None),))
+        fixed = checked is not None and checked.made_of is not None
+        adopted = tracking.adopt(record, (Place(self, key, None),), bare=fixed)
         if previous is ABSENT or position is not None:
             self.kept_position(key, self.host.clock.next() if position is None else position)
         change.stamps[WHOLE] = tick()

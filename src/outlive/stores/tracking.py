@@ -384,13 +384,17 @@ def _carry(now: Any, tracked: Any, then: Any) -> None:
 aliases = Aliases()
 
 
-def adopt(value: Any, places: Places) -> Any:
-    """`value`, or the tracked object that stands for it in a store, reachable from `places`."""
+def adopt(value: Any, places: Places, *, bare: bool = False) -> Any:
+    """`value`, or the tracked object that stands for it in a store, reachable from `places`; `bare`: it holds nothing
+    that could change in place."""
     kind = type(value)
     if kind in _ATOMS:
         return value
     if kind in _classes:
-        _adopt_instance(value, places)
+        if bare and id(value) not in instances:
+            instances[id(value)] = places
+        else:
+            _adopt_instance(value, places)
         return value
     if kind in (TrackedDict, TrackedList, TrackedSet):
         return _extend(value, places)

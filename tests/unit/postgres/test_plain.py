@@ -70,7 +70,7 @@ def test_the_short_way_is_taken() -> None:
     """For a dataclass of plain values, but not for one with a list, nor for a dict."""
     at = table()
     assert at._plain is not None
-    assert at._plain.both("a", vars(GOOD)) is not None
+    assert at._plain.both("a", tuple(vars(GOOD).values())) is not None
     assert table(Nested)._plain is None
     assert StoreTable.derive("tests", "things", RecordType.of(dict), "id")._plain is None
 
