@@ -58,7 +58,7 @@ million: $(READY) ## a million records loaded, verified, damaged by hand, found 
 docs: $(READY) ## every link works; every command, error and setting has its entry
 	$(PYTHON) -m pytest tests/docs -q
 
-serve-all: $(READY) ## every service on one PostgreSQL, with the memory of each
+serve-all: $(READY) ## every service on one PostgreSQL, with the memory and processor time of each
 	@$(PYTHON) -m services.serve_all
 
 serve: $(READY) ## a service on its port: make serve S=equipment; without S the home budget
