@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Query, Response
 import outlive
 from services.farm.alerts import changes, stats
 from services.farm.alerts.records import Alert, AlertType, Rule, Severity, Status
-from services.farm.alerts.schemas import AlertCreate, AlertUpdate, RuleCreate
+from services.farm.alerts.schemas import NOTHING, AlertCreate, AlertUpdate, RuleCreate
 from services.farm.alerts.stores import alerts, history, rules, service
 from services.farm.common import answers, clock
 from services.farm.common.app import build
@@ -33,6 +33,8 @@ async def create_alert(tenant: Tenant, body: AlertCreate) -> Response:
             "recommendations": body.recommendations or [],
             "recommendations_en": body.recommendations_en or [],
             "metadata": body.metadata or {},
+            "expires_at": body.expires_at and body.expires_at.isoformat(),
+            "ends_at": body.expires_at and clock.in_utc(body.expires_at),
             "lat": place and place.lat,
             "lng": place and place.lng,
         }
@@ -101,7 +103,7 @@ async def get_alert(tenant: Tenant, alert_id: str) -> Response:
 
 
 @router.patch("/{alert_id}")
-async def update_alert(tenant: Tenant, alert_id: str, body: AlertUpdate) -> Response:
+async def update_alert(tenant: Tenant, alert_id: str, body: AlertUpdate = NOTHING) -> Response:
     """Only a status changes anything."""
     held = await _owned(tenant, alert_id)
     if body.status is None:

@@ -34,7 +34,7 @@ async def moved(alert: Alert, status: Status, by: str | None = None, note: str |
 
 async def expire_due() -> int:
     """How many active alerts were marked as expired because their time is over."""
-    due = await alerts.repository.across_tenants().find(status=Status.ACTIVE, expires_at__lte=clock.now(), limit=1000)
+    due = await alerts.repository.across_tenants().find(status=Status.ACTIVE, ends_at__lte=clock.now(), limit=1000)
     for alert in due:
         await moved(alert, Status.EXPIRED, "system")
     return len(due)

@@ -51,7 +51,8 @@ class AlertRow(SystemColumns, Base):
     source_service: Mapped[Words | None]
     correlation_id: Mapped[Words | None]
     created_at: Mapped[Moment] = mapped_column(primary_key=True)
-    expires_at: Mapped[Moment | None]
+    ends_at: Mapped[Moment | None] = mapped_column("expires_at", info={"field": "ends_at"})
+    ends_text: Mapped[Words | None] = mapped_column("expires_at_given", info={"field": "expires_at"})
     acknowledged_at: Mapped[Moment | None]
     acknowledged_by: Mapped[Words | None]
     dismissed_at: Mapped[Moment | None]

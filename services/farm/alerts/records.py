@@ -49,7 +49,10 @@ class Operator(StrEnum):
 
 @dataclass
 class Alert:
-    """One alert. `fields` holds its field and all other fields it is about; `expires_at` is as the client gave it."""
+    """One alert. `fields` holds its field and all other fields it is about.
+
+    `expires_at` is the text that clients see, in the zone they gave or without one; `ends_at` is that moment.
+    """
 
     id: str
     field_id: str
@@ -68,7 +71,8 @@ class Alert:
     metadata: dict[str, Any] = field(default_factory=dict)
     source_service: str | None = None
     correlation_id: str | None = None
-    expires_at: dt.datetime | None = None
+    expires_at: str | None = None
+    ends_at: dt.datetime | None = None
     acknowledged_at: dt.datetime | None = None
     acknowledged_by: str | None = None
     dismissed_at: dt.datetime | None = None

@@ -17,16 +17,16 @@ class Place(BaseModel):
 
 class AlertCreate(BaseModel):
     field_id: str
+    tenant_id: str | None = None
     type: AlertType
     severity: Severity
     title: str = Field(min_length=1, max_length=200)
-    message: str = Field(min_length=1, max_length=2000)
-    tenant_id: str | None = None
     title_en: str | None = Field(default=None, max_length=200)
+    message: str = Field(min_length=1, max_length=2000)
     message_en: str | None = Field(default=None, max_length=2000)
-    recommendations: list[str] | None = None
-    recommendations_en: list[str] | None = None
-    metadata: dict[str, Any] | None = None
+    recommendations: list[str] | None = []
+    recommendations_en: list[str] | None = []
+    metadata: dict[str, Any] | None = {}
     expires_at: dt.datetime | None = None
     source_service: str | None = None
     correlation_id: str | None = None
@@ -41,6 +41,9 @@ class AlertUpdate(BaseModel):
     dismissed_by: str | None = None
     resolved_by: str | None = None
     resolution_note: str | None = Field(default=None, max_length=1000)
+
+
+NOTHING = AlertUpdate()
 
 
 class Condition(BaseModel):
@@ -60,10 +63,10 @@ class RuleConfig(BaseModel):
 
 class RuleCreate(BaseModel):
     field_id: str
-    name: str = Field(min_length=1, max_length=100)
-    condition: Condition
-    alert_config: RuleConfig
     tenant_id: str | None = None
+    name: str = Field(min_length=1, max_length=100)
     name_en: str | None = None
     enabled: bool = True
+    condition: Condition
+    alert_config: RuleConfig
     cooldown_hours: int = Field(default=24, ge=0, le=168)

@@ -13,11 +13,11 @@ from services.farm.alerts.stores import alerts
 from services.farm.common import clock
 from services.farm.common.app import refused
 
-PERIOD = re.compile(r"(\d{1,5})d", re.ASCII)
+PERIOD = re.compile(r"(\d{1,5})d?", re.ASCII)
 
 
 def since(period: str) -> dt.datetime:
-    """Where a period `<n>d` that ends now begins. Raises 422 for any other text."""
+    """Where a period `<n>d`, or `<n>`, that ends now begins. Raises 422 for any other text."""
     found = PERIOD.fullmatch(period)
     if found is None:
         raise refused("a period is a number of days, such as 30d", "query", "period")

@@ -14,7 +14,7 @@ class AlertRepository(outlive.Repository):
     """Alerts as clients see them: what the first version did not have is shown where it was given."""
 
     json_view = outlive.JsonView(
-        hide=("fields", "resolution_hours"),
+        hide=("fields", "resolution_hours", "ends_at"),
         gather={"location": ("lat", "lng")},
         unless_none=("field_ids", "governorate", "location"),
     )
@@ -23,7 +23,7 @@ class AlertRepository(outlive.Repository):
 alerts = outlive.mapping(
     "alerts", Alert, key="id", tenant="tenant_id", model=models.AlertRow, repository=AlertRepository, service=service,
     place=("lat", "lng"), partition_by=("created_at", "quarter"),
-    indexes=[("tenant_id", "created_at"), ("status", "expires_at"), "field_id"],
+    indexes=[("tenant_id", "created_at"), ("status", "ends_at"), "field_id"],
 )  # fmt: skip
 rules = outlive.mapping(
     "alert_rules", Rule, key="id", model=models.RuleRow, service=service, indexes=[("field_id", "enabled"), "enabled"]

@@ -26,7 +26,7 @@ from services.farm.equipment.schemas import EquipmentCreate, EquipmentUpdate, Ph
 from services.farm.equipment.stores import alerts, machines, maintenance, photos, service
 
 NOT_FOUND = "Equipment not found"
-URGENCY = ("-is_overdue", outlive.Ranked("priority", *Priority))
+URGENCY = ("-is_overdue", outlive.Ranked("priority", "critical", "high", "medium", "low"))
 router = APIRouter(prefix="/api/v1/equipment")
 
 
@@ -50,7 +50,7 @@ async def list_equipment(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
-    filters = answers.given(equipment_type=equipment_type, status=status, field_id=field_id)
+    filters = answers.given(equipment_type=equipment_type, status=status, field_id=field_id or None)
     repository = machines(tenant)
     return await answers.page(
         repository, "equipment", limit=limit, offset=offset, order_by="name", deleted_at=None, **filters

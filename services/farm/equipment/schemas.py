@@ -12,8 +12,8 @@ from services.farm.equipment.records import EquipmentStatus, EquipmentType
 
 class EquipmentCreate(BaseModel):
     name: str = Field(min_length=1, max_length=200)
-    equipment_type: EquipmentType
     name_ar: str | None = None
+    equipment_type: EquipmentType
     brand: str | None = None
     model: str | None = None
     serial_number: str | None = None
@@ -31,9 +31,9 @@ class EquipmentUpdate(BaseModel):
     """Fields that the body names are set, null included; what every machine has cannot be null."""
 
     name: str = ""
+    name_ar: str | None = None
     equipment_type: EquipmentType = EquipmentType.OTHER
     status: EquipmentStatus = EquipmentStatus.OPERATIONAL
-    name_ar: str | None = None
     brand: str | None = None
     model: str | None = None
     serial_number: str | None = None

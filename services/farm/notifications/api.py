@@ -39,7 +39,7 @@ async def create_notification(body: NotificationCreate) -> Response:
 @router.post("/alerts/weather")
 async def create_weather_alert(body: WeatherAlert) -> Response:
     data = {"alert_type": body.alert_type, "expected_date": body.expected_date.isoformat(), **body.details}
-    words = texts.weather(body.alert_type, body.governorates[0])
+    words = texts.weather(body.alert_type, body.governorates)
     made = await tell(
         Kind.WEATHER_ALERT, body.severity, words, data, governorates=body.governorates, channels=URGENT, hours=48
     )

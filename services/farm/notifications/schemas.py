@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field, FiniteFloat
+from pydantic import AfterValidator, BaseModel, FiniteFloat
 
 from services.farm.notifications.records import Channel, Crop, Governorate, Kind, Priority
 
@@ -61,9 +61,9 @@ class NotificationCreate(BaseModel):
 
 
 class WeatherAlert(BaseModel):
-    """The first governorate gives the text, so one at least must be named."""
+    """Without governorates it is for everybody."""
 
-    governorates: list[Governorate] = Field(min_length=1)
+    governorates: list[Governorate]
     alert_type: str
     severity: Priority
     expected_date: dt.date

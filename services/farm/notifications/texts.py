@@ -7,18 +7,18 @@ from typing import NamedTuple
 from services.farm.notifications.records import Crop, Governorate, Kind, Priority
 
 KIND_AR = {
-    Kind.WEATHER_ALERT: "تنبيه طقس",
-    Kind.PEST_OUTBREAK: "انتشار آفات",
-    Kind.IRRIGATION_REMINDER: "تذكير ري",
-    Kind.CROP_HEALTH: "صحة المحصول",
-    Kind.MARKET_PRICE: "أسعار السوق",
-    Kind.SYSTEM: "نظام",
-    Kind.TASK_REMINDER: "تذكير مهمة",
+    Kind.WEATHER_ALERT: "تنبيه جوي",
+    Kind.PEST_OUTBREAK: "تفشي آفة",
+    Kind.IRRIGATION_REMINDER: "تذكير بالري",
+    Kind.CROP_HEALTH: "صحة المحاصيل",
+    Kind.MARKET_PRICE: "سعر السوق",
+    Kind.SYSTEM: "إشعار من النظام",
+    Kind.TASK_REMINDER: "تذكير بمهمة",
 }
 PRIORITY_AR = {
     Priority.LOW: "منخفضة",
     Priority.MEDIUM: "متوسطة",
-    Priority.HIGH: "عالية",
+    Priority.HIGH: "مرتفعة",
     Priority.CRITICAL: "حرجة",
 }
 GOVERNORATE_AR = {
@@ -36,16 +36,16 @@ GOVERNORATE_AR = {
     Governorate.ABYAN: "أبين",
 }
 CROP_AR = {
-    Crop.TOMATO: "طماطم",
-    Crop.WHEAT: "قمح",
-    Crop.COFFEE: "بن",
-    Crop.QAT: "قات",
-    Crop.BANANA: "موز",
-    Crop.DATE_PALM: "نخيل",
-    Crop.MANGO: "مانجو",
-    Crop.GRAPES: "عنب",
-    Crop.CORN: "ذرة",
-    Crop.POTATO: "بطاطس",
+    Crop.TOMATO: "الطماطم",
+    Crop.WHEAT: "القمح",
+    Crop.COFFEE: "البن",
+    Crop.QAT: "القات",
+    Crop.BANANA: "الموز",
+    Crop.DATE_PALM: "نخيل التمر",
+    Crop.MANGO: "المانجو",
+    Crop.GRAPES: "العنب",
+    Crop.CORN: "الذرة",
+    Crop.POTATO: "البطاطس",
 }
 
 
@@ -98,11 +98,12 @@ _OTHER_WEATHER = Wording(
 )
 
 
-def weather(alert_type: str, governorate: Governorate) -> Wording:
-    """The wording of a weather alert; an unknown type has a general one."""
+def weather(alert_type: str, governorates: list[Governorate]) -> Wording:
+    """The wording of a weather alert; an unknown type has a general one. No governorate means all of them."""
     words = _WEATHER.get(alert_type, _OTHER_WEATHER)
-    title = words.title.format(place=governorate.value)
-    return words._replace(title=title, title_ar=words.title_ar.format(place_ar=GOVERNORATE_AR[governorate]))
+    place = ", ".join(governorates) or "all governorates"
+    place_ar = "، ".join(GOVERNORATE_AR[each] for each in governorates) or "جميع المحافظات"
+    return words._replace(title=words.title.format(place=place), title_ar=words.title_ar.format(place_ar=place_ar))
 
 
 def pest(name: str, name_ar: str, governorate: Governorate, crops: list[Crop]) -> Wording:

@@ -13,9 +13,11 @@ Title = Annotated[str, Field(min_length=1, max_length=200)]
 Score = Annotated[int, Field(ge=1, le=10)]
 
 
-class Details(BaseModel):
-    """What tasks and templates have alike; all of it may be left out."""
+class Kind(BaseModel):
+    """What is to be done, where and by whom. Bodies are put together so that their fields stand in the contract's
+    order, which is the order of what a 422 lists: a base further to the right comes first."""
 
+    title: Title
     title_ar: str | None = None
     description: str | None = None
     description_ar: str | None = None
@@ -24,15 +26,24 @@ class Details(BaseModel):
     field_id: str | None = None
     zone_id: str | None = None
     assigned_to: str | None = None
+
+
+class Due(BaseModel):
+    due_date: dt.datetime | None = None
+
+
+class Length(BaseModel):
     scheduled_time: str | None = None
     estimated_duration_minutes: int | None = None
+
+
+class Free(BaseModel):
     metadata: dict[str, Any] | None = None
 
 
-class Planned(Details):
-    """A due date, and what a calendar of the moon says of it."""
+class Sky(BaseModel):
+    """What a calendar of the moon says of a due date."""
 
-    due_date: dt.datetime | None = None
     astronomical_score: Score | None = None
     moon_phase_at_due_date: str | None = None
     lunar_mansion_at_due_date: str | None = None
@@ -41,15 +52,18 @@ class Planned(Details):
     astronomical_recommendation: dict[str, Any] | None = None
 
 
-class TaskCreate(Planned):
-    title: Title
+class TaskCreate(Sky, Free, Length, Due, Kind):
+    pass
 
 
-class TaskUpdate(Planned):
+class State(BaseModel):
+    status: TaskStatus = TaskStatus.PENDING
+
+
+class TaskUpdate(Sky, Free, State, Length, Due, Kind):
     """Fields that the body names are set, null included; what every task has cannot be null."""
 
     title: str = ""
-    status: TaskStatus = TaskStatus.PENDING
 
 
 class TaskComplete(BaseModel):
@@ -60,12 +74,11 @@ class TaskComplete(BaseModel):
     completion_metadata: dict[str, Any] | None = None
 
 
-class TemplateCreate(Details):
+class TemplateCreate(Free, Length, Kind):
     name: Title
-    title: Title
 
 
-class TaskFromTemplate(Planned):
+class TaskFromTemplate(TaskCreate):
     """Fields that the body names take the place of the template's."""
 
     title: Title = ""

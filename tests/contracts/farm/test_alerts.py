@@ -106,6 +106,31 @@ def test_a_fields_alerts_are_newest_first(http: Running, tenant: str, field: str
     assert asked(http, "GET", f"{path}?limit=101", tenant)[0] == 422
 
 
+def test_an_end_keeps_its_zone_or_none(http: Running, tenant: str) -> None:
+    """What was given is answered, with an offset where it had a zone."""
+    for given, answered in (
+        ("2026-01-02T03:04:05", "2026-01-02T03:04:05"), ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05+00:00"),
+        ("2026-01-02T03:04:05.5+03:00", "2026-01-02T03:04:05.500000+03:00"),
+    ):  # fmt: skip
+        made = create(http, tenant, expires_at=given)
+        assert made["expires_at"] == answered
+        assert asked(http, "GET", f"/alerts/{made['id']}", tenant) == (200, made)
+
+
+def test_patch_without_a_body_changes_nothing(http: Running, tenant: str) -> None:
+    """The contract's document does not require one."""
+    made = create(http, tenant)
+    assert asked(http, "PATCH", f"/alerts/{made['id']}", tenant) == (200, made)
+    assert asked(http, "PATCH", f"/alerts/{made['id']}", tenant, json=None) == (200, made)
+
+
+def test_what_is_wrong_is_listed_in_the_contracts_order(http: Running, tenant: str) -> None:
+    """As the document lists the fields."""
+    body = {"field_id": 1, "tenant_id": 1, "type": 1, "severity": 1, "title": 1, "title_en": 1, "message": 1}
+    said = asked(http, "POST", "/alerts", tenant, json=body)[1]["detail"]
+    assert [each["loc"][1] for each in said] == list(body)
+
+
 def test_patch_stamps_a_status_and_nothing_else(http: Running, tenant: str) -> None:
     """Without a status nothing changes; stamps of earlier states stay; any status may follow any other."""
     made = create(http, tenant)
@@ -180,6 +205,7 @@ def test_stats_of_a_field(http: Running, tenant: str, field: str) -> None:
     asked(http, "POST", f"/alerts/{made[0]['id']}/acknowledge?user_id=u", tenant)
     asked(http, "POST", f"/alerts/{made[1]['id']}/resolve?user_id=u", tenant)
     body = http.get("/alerts/stats", params={"field_id": field, "period": "7d"}).json()
+    assert http.get("/alerts/stats", params={"field_id": field, "period": "7"}).json() == body
     assert (body["total_alerts"], body["active_alerts"]) == (3, 1)
     assert body["by_type"] == {"pest": 2, "weather": 1}
     assert body["by_severity"] == {"high": 3}
@@ -225,14 +251,18 @@ def test_history_outlives_its_alert(http: Running, tenant: str) -> None:
 
 @in_every_phase
 def test_expiry(http: Running, opened: Opened, tenant: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An active alert whose time is over expires; one that was handled, or has time, does not."""
+    """An active alert whose time is over expires, a time without a zone being UTC; one that was handled, or has time,
+    does not."""
+    assert http.post("/alerts/expire-due").status_code == 200
     soon = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).isoformat()
     due, handled = create(http, tenant, expires_at=soon), create(http, tenant, expires_at=soon)
+    naive = create(http, tenant, expires_at=soon.removesuffix("+00:00"))
     later = create(http, tenant, expires_at=(dt.datetime.now(dt.UTC) + dt.timedelta(hours=3)).isoformat())
     asked(http, "POST", f"/alerts/{handled['id']}/dismiss?user_id=u", tenant)
     clock = opened.module("changes").clock
     now = dt.datetime.now(dt.UTC) + dt.timedelta(hours=2)
     monkeypatch.setattr(clock, "now", lambda: now)
-    assert http.post("/alerts/expire-due").json() == {"expired": 1}
-    states = [asked(http, "GET", f"/alerts/{each['id']}", tenant)[1]["status"] for each in (due, handled, later)]
-    assert states == ["expired", "dismissed", "active"]
+    assert http.post("/alerts/expire-due").json() == {"expired": 2}
+    each_of = (due, naive, handled, later)
+    states = [asked(http, "GET", f"/alerts/{each['id']}", tenant)[1]["status"] for each in each_of]
+    assert states == ["expired", "expired", "dismissed", "active"]

@@ -51,6 +51,7 @@ REASONS = {
         [f"{table}.{name}" for table, row in ASKED.items() for name, kind in row.items() if kind == "timestamp"],
         ZONE,
     ),
+    "alerts.expires_at_given": "the text that the API shows, with its zone or without; expires_at is that moment",
     **dict.fromkeys(
         [f"alerts.{name}" for name in (
             "field_id", "recommendations", "recommendations_en", "correlation_id", "dismissed_at", "dismissed_by",

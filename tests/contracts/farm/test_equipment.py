@@ -103,7 +103,7 @@ def test_the_lists_filters(http: Running, tenant: str) -> None:
     http.post(f"{BASE}/{drone['equipment_id']}/status", params={"x_tenant_id": tenant, "status": "repair"})
     for query, names in (
         ({"equipment_type": "pump"}, "ab"), ({"field_id": "f1"}, "ac"), ({"status": "repair"}, "c"),
-        ({"equipment_type": "pump", "field_id": "f1"}, "a"), ({"field_id": "none"}, ""),
+        ({"equipment_type": "pump", "field_id": "f1"}, "a"), ({"field_id": "none"}, ""), ({"field_id": ""}, "abc"),
     ):  # fmt: skip
         assert "".join(each["name"] for each in listed(http, tenant, **query)["equipment"]) == names
 

@@ -106,9 +106,9 @@ def test_a_notification_for_named_farmers(http: Running) -> None:
     assert answer.status_code == 200
     assert set(made) == CREATED
     assert made["data"] == {
-        "price": 0, "a": None, "type_ar": "أسعار السوق", "priority_ar": "متوسطة", "channels": ["sms", "in_app"],
+        "price": 0, "a": None, "type_ar": "سعر السوق", "priority_ar": "متوسطة", "channels": ["sms", "in_app"],
     }  # fmt: skip
-    assert (made["type"], made["type_ar"]) == ("market_price", "أسعار السوق")
+    assert (made["type"], made["type_ar"]) == ("market_price", "سعر السوق")
     assert (made["priority"], made["priority_ar"], made["status"]) == ("medium", "متوسطة", "pending")
     assert (made["title"], made["title_ar"], made["body"], made["body_ar"]) == ("T", "ع", "B", "ن")
     created, expires = (dt.datetime.fromisoformat(made[name]) for name in ("created_at", "expires_at"))
@@ -294,17 +294,17 @@ def test_marking_as_read(http: Running) -> None:
 @pytest.mark.parametrize(
     ("kind", "title", "body"),
     [
-        ("frost", "Frost is coming to marib", "The night may freeze."),
-        ("heat_wave", "Days of great heat in marib", "Water early in the day"),
-        ("storm", "A storm is near marib", "Tie down"),
-        ("flood", "Water may rise in marib", "Clear the ditches"),
-        ("drought", "Little rain ahead for marib", "Spare water"),
-        ("other", "Unusual weather in marib", "Look at the forecast"),
-        ("hail", "Unusual weather in marib", "Look at the forecast"),
+        ("frost", "Frost is coming to marib, dhamar", "The night may freeze."),
+        ("heat_wave", "Days of great heat in marib, dhamar", "Water early in the day"),
+        ("storm", "A storm is near marib, dhamar", "Tie down"),
+        ("flood", "Water may rise in marib, dhamar", "Clear the ditches"),
+        ("drought", "Little rain ahead for marib, dhamar", "Spare water"),
+        ("other", "Unusual weather in marib, dhamar", "Look at the forecast"),
+        ("hail", "Unusual weather in marib, dhamar", "Look at the forecast"),
     ],
 )
 def test_a_weather_alert(http: Running, kind: str, title: str, body: str) -> None:
-    """Worded by its type for the first governorate, for farmers of all of them, for 48 hours."""
+    """Worded by its type and its governorates, for the farmers there, for 48 hours."""
     farmer = register(http, "dhamar")
     answer = http.post(
         "/v1/alerts/weather",
@@ -315,13 +315,22 @@ def test_a_weather_alert(http: Running, kind: str, title: str, body: str) -> Non
     )  # fmt: skip
     made = answer.json()
     assert (answer.status_code, set(made)) == (200, BRIEF)
-    assert (made["title"], made["body"].startswith(body), "مأرب" in made["title_ar"]) == (title, True, True)
+    assert (made["title"], made["body"].startswith(body), "مأرب، ذمار" in made["title_ar"]) == (title, True, True)
     row = listed(http, farmer)["notifications"][0]
     assert row["data"] == {
-        "alert_type": "own", "expected_date": "2026-01-05", "min_c": -2.5, "type_ar": "تنبيه طقس",
+        "alert_type": "own", "expected_date": "2026-01-05", "min_c": -2.5, "type_ar": "تنبيه جوي",
         "priority_ar": "حرجة", "channels": ["push", "in_app"],
     }  # fmt: skip
     assert (row["type"], row["priority"], hours(row)) == ("weather_alert", "critical", 48)
+
+
+def test_a_weather_alert_for_everybody(http: Running) -> None:
+    """Without governorates there are no criteria, and so it is for every farmer."""
+    farmer = register(http, "taiz")
+    body = {"governorates": [], "alert_type": "storm", "severity": "low", "expected_date": "2026-01-05"}
+    made = http.post("/v1/alerts/weather", json=body).json()
+    assert (made["title"], "جميع المحافظات" in made["title_ar"]) == ("A storm is near all governorates", True)
+    assert titles(http, farmer) == [made["title"]]
 
 
 def hours(row: dict[str, Any]) -> int:
@@ -343,11 +352,11 @@ def test_a_pest_alert(http: Running) -> None:
     assert (answer.status_code, set(made), made["type"]) == (200, BRIEF, "pest_outbreak")
     assert (made["title"], made["title_ar"]) == ("Locust was seen in abyan", "ظهرت آفة جراد في أبين")
     assert made["body"] == "Look under the leaves of your coffee, qat, and report what you find."
-    assert made["body_ar"].startswith("افحص أوراق بن، قات")
+    assert made["body_ar"].startswith("افحص أوراق البن، القات")
     row = listed(http, farmer)["notifications"][0]
     assert row["data"] == {
         **{name: body[name] for name in body if name not in ("governorate", "severity")},
-        "type_ar": "انتشار آفات", "priority_ar": "عالية", "channels": ["push", "in_app"],
+        "type_ar": "تفشي آفة", "priority_ar": "مرتفعة", "channels": ["push", "in_app"],
     }  # fmt: skip
     assert hours(row) == 72
     assert "Locust was seen in abyan" not in titles(http, other)
@@ -365,11 +374,11 @@ def test_an_irrigation_reminder(http: Running) -> None:
     assert (answer.status_code, set(made), made["type"]) == (200, BRIEF, "irrigation_reminder")
     assert (made["title"], made["title_ar"]) == ("Time to water North", "حان وقت ري North")
     assert made["body"] == "The date_palm there needs 25.0 mm."
-    assert made["body_ar"].startswith("محصول نخيل هناك")
+    assert made["body_ar"].startswith("محصول نخيل التمر هناك")
     row = listed(http, farmer)["notifications"][0]
     assert row["data"] == {
         "field_id": "f", "field_name": "North", "crop": "date_palm", "water_needed_mm": 25.0,
-        "type_ar": "تذكير ري", "priority_ar": "منخفضة", "channels": ["push", "in_app"],
+        "type_ar": "تذكير بالري", "priority_ar": "منخفضة", "channels": ["push", "in_app"],
     }  # fmt: skip
     assert hours(row) == 12
 
@@ -382,7 +391,7 @@ def test_alerts_for_nobody_are_no_server_error(http: Running) -> None:
         answer = http.post(f"/v1/alerts/{path}", json=body)
         assert (answer.status_code, answer.json()) == (400, NOBODY)
     for path, body in (
-        ("alerts/weather", {**weather, "governorates": []}), ("alerts/weather", {**weather, "expected_date": "soon"}),
+        ("alerts/weather", {**weather, "governorates": None}), ("alerts/weather", {**weather, "expected_date": "soon"}),
         ("alerts/pest", pest), ("reminders/irrigation", {}),
     ):  # fmt: skip
         assert http.post(f"/v1/{path}", json=body).status_code == 422

@@ -63,9 +63,9 @@ class AlertCreate(BaseModel):
     title_en: str | None = Field(None, max_length=200)
     message: str = Field(min_length=1, max_length=2000)
     message_en: str | None = Field(None, max_length=2000)
-    recommendations: list[str] | None = None
-    recommendations_en: list[str] | None = None
-    metadata: dict[str, Any] | None = None
+    recommendations: list[str] | None = []
+    recommendations_en: list[str] | None = []
+    metadata: dict[str, Any] | None = {}
     expires_at: datetime | None = None
     source_service: str | None = None
     correlation_id: str | None = None
@@ -147,6 +147,7 @@ async def create_alert(data: AlertCreate, tenant_id: str = Depends(get_tenant_id
         "recommendations": data.recommendations or [],
         "recommendations_en": data.recommendations_en or [],
         "metadata": data.metadata or {},
+        "expires_at": data.expires_at and data.expires_at.isoformat(),
         "created_at": now(),
         "acknowledged_at": None,
         "acknowledged_by": None,
@@ -255,9 +256,11 @@ async def get_alert(alert_id: str, tenant_id: str = Depends(get_tenant_id)) -> d
 
 
 @app.patch("/alerts/{alert_id}")
-async def update_alert(alert_id: str, data: AlertUpdate, tenant_id: str = Depends(get_tenant_id)) -> dict[str, Any]:
+async def update_alert(
+    alert_id: str, data: AlertUpdate | None = None, tenant_id: str = Depends(get_tenant_id)
+) -> dict[str, Any]:
     alert = get_alert_or_404(alert_id, tenant_id)
-    if data.status:
+    if data and data.status:
         alert["status"] = data.status.value
         if data.status == AlertStatus.ACKNOWLEDGED:
             alert["acknowledged_at"] = now()

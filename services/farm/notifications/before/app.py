@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import FastAPI, HTTPException, Query
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, field_validator
 
 from services.farm.common.settings import seeds_demo_data
 from services.farm.notifications.before.repository import NotificationRepository, PreferenceRepository, utcnow
@@ -140,7 +140,7 @@ class CreateNotificationRequest(BaseModel):
 
 
 class WeatherAlertRequest(BaseModel):
-    governorates: list[Governorate] = Field(min_length=1)
+    governorates: list[Governorate]
     alert_type: str
     severity: NotificationPriority
     expected_date: date
@@ -260,7 +260,8 @@ async def create_custom_notification(request: CreateNotificationRequest) -> dict
 
 @app.post("/v1/alerts/weather", response_model=None)
 async def create_weather_alert(request: WeatherAlertRequest) -> dict[str, Any]:
-    title, title_ar, body, body_ar = weather_alert_message(request.alert_type, request.governorates[0].value)
+    places = [each.value for each in request.governorates]
+    title, title_ar, body, body_ar = weather_alert_message(request.alert_type, places)
     row = await create_notification(
         type=NotificationType.WEATHER_ALERT,
         priority=request.severity,

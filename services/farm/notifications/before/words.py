@@ -9,6 +9,6 @@ GOVERNORATE_AR = {key.value: name for key, name in texts.GOVERNORATE_AR.items()}
 CROP_AR = {key.value: name for key, name in texts.CROP_AR.items()}
 
 
-def weather_alert_message(alert_type: str, governorate: str) -> tuple[str, str, str, str]:
+def weather_alert_message(alert_type: str, governorates: list[str]) -> tuple[str, str, str, str]:
     """Title, Arabic title, body, Arabic body."""
-    return tuple(texts.weather(alert_type, Governorate(governorate)))  # type: ignore[return-value]
+    return tuple(texts.weather(alert_type, [Governorate(each) for each in governorates]))  # type: ignore[return-value]

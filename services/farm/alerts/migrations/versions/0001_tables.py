@@ -72,6 +72,7 @@ def _alerts() -> None:
         sa.Column("correlation_id", words()),
         needed("created_at", moment()),
         sa.Column("expires_at", moment()),
+        sa.Column("expires_at_given", words()),
         *_stamps("acknowledged"),
         *_stamps("dismissed"),
         *_stamps("resolved"),
