@@ -193,13 +193,23 @@ class StoreTable:
 
     def made(self, key: Any, record: Any) -> tuple[Document, Row, Fixed | None]:
         """The record's document, its `cells`, and what both were made of. Raises Unholdable."""
+        plain = self.plain(key, record)
+        if plain is not None:
+            return plain
+        document = self.record_type.document(record)
+        return document, self.cells(key, document), self.record_type.fixed(record)
+
+    def plain(self, key: Any, record: Any) -> tuple[Document, Row, Fixed | None] | None:
+        """The same at once for a record of plain values; None for one that goes the long way, to whatever end."""
         made_of = None if self._plain is None else self.record_type.row(record)
         both = None if made_of is None or self._plain is None else self._plain.both(key, made_of[1])
-        if made_of is None or both is None:
-            document = self.record_type.document(record)
-            return document, self.cells(key, document), self.record_type.fixed(record)
+        if both is None:
+            return None
+        try:
+            literal = self.key_literal(key)
+        except Unholdable:
+            return None
         document, body = both
-        literal = self.key_literal(key)
         return document, (literal, *body, None) if self.has_extra else (literal, *body), made_of
 
     def check_field(self, field: str, value: Json) -> None:

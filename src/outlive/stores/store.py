@@ -452,7 +452,10 @@ class Store(ABC):
         """The record's document: the one that was checked, unless the record has changed since."""
         checked, change.checked = change.checked, None
         if checked is None or checked.made_of is None or not self.record_type.same(record, checked.made_of):
-            return self.record_type.document(record)
+            plain = None if self.table is None else self.table.plain(change.key, record)
+            if plain is None:
+                return self.record_type.document(record)
+            checked = Checked(*plain, self.table)
         change.cells = checked.cells if checked.table is self.table else ()
         document: dict[str, Any] = checked.document
         return document
