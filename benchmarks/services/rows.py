@@ -120,7 +120,6 @@ SERVICES: dict[str, dict[str, tuple[float, Columns]]] = {
         "notifications": (1, {
             "user_id": FARMER, "type": "(ARRAY['weather_alert', 'pest_outbreak', 'system'])[1 + m % 3]",
             "priority": PRIORITIES, "channel": "'in_app'",
-            "status": "(ARRAY['pending', 'sent', 'read'])[1 + m / 3 % 3]",
             "is_read": "m / 3 % 3 = 2", "created_at": "now() - m * interval '1 hour'",
             "expires_at": "now() + (m % 200 - 100) * interval '1 hour'",
             "shown_until": "now() + (m % 200 - 100) * interval '1 hour'",

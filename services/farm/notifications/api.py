@@ -19,7 +19,7 @@ from services.farm.notifications.schemas import (
     Preferences,
     WeatherAlert,
 )
-from services.farm.notifications.stores import BRIEF, BROADCAST, CREATED, preferences, profiles, service, told
+from services.farm.notifications.stores import BROADCAST, preferences, profiles, service, told
 from services.farm.notifications.telling import tell
 
 URGENT = (Channel.PUSH, Channel.IN_APP)
@@ -33,7 +33,7 @@ async def create_notification(body: NotificationCreate) -> Response:
         to=body.target_farmers, governorates=body.target_governorates, crops=body.target_crops,
         channels=body.channels, hours=body.expires_in_hours,
     )  # fmt: skip
-    return answers.record(told(CREATED), made)
+    return answers.record(told(), made)
 
 
 @router.post("/alerts/weather")
@@ -43,7 +43,7 @@ async def create_weather_alert(body: WeatherAlert) -> Response:
     made = await tell(
         Kind.WEATHER_ALERT, body.severity, words, data, governorates=body.governorates, channels=URGENT, hours=48
     )
-    return answers.record(told(BRIEF), made)
+    return answers.record(told(), made)
 
 
 @router.post("/alerts/pest")
@@ -55,7 +55,7 @@ async def create_pest_alert(body: PestAlert) -> Response:
         Kind.PEST_OUTBREAK, body.severity, words, data, governorates=[body.governorate], crops=body.affected_crops,
         channels=URGENT, hours=72,
     )  # fmt: skip
-    return answers.record(told(BRIEF), made)
+    return answers.record(told(), made)
 
 
 @router.post("/reminders/irrigation")
@@ -65,7 +65,7 @@ async def create_irrigation_reminder(body: IrrigationReminder) -> Response:
     made = await tell(
         Kind.IRRIGATION_REMINDER, body.urgency, words, data, to=[body.farmer_id], channels=URGENT, hours=12
     )
-    return answers.record(told(BRIEF), made)
+    return answers.record(told(), made)
 
 
 @router.get("/notifications/broadcast")
@@ -113,9 +113,8 @@ async def mark_read(notification_id: str, farmer_id: str) -> dict[str, Any]:
     if held.user_id != farmer_id:
         raise HTTPException(403, "Not authorized to mark this notification")
     now = clock.now()
-    await told().patch(key, is_read=True, read_at=now, status="read", updated_at=now)
-    read_at = now.replace(tzinfo=None).isoformat()
-    return {"success": True, "notification_id": notification_id, "is_read": True, "read_at": read_at}
+    await told().patch(key, is_read=True, read_at=now)
+    return {"success": True, "notification_id": notification_id, "is_read": True, "read_at": now.isoformat()}
 
 
 @router.post("/farmers/register")
@@ -146,19 +145,16 @@ async def stats() -> dict[str, Any]:
     """Counts of all that is stored; an alert is active until it expires, and one that never does is not counted so."""
     alerts = [Kind.WEATHER_ALERT, Kind.PEST_OUTBREAK]
     counted, active, farmer_count, preference_count = await asyncio.gather(
-        told().count(by=("type", "status")),
+        told().count(by="type"),
         told().count(by="type", type__in=alerts, expires_at__gt=clock.now()),
         profiles.repository.count(),
         preferences.repository.count(),
     )
-    by_type = {kind.value: sum(n for (which, _), n in counted.items() if which == kind) for kind in Kind}
     return {
         "total_notifications": sum(counted.values()),
-        "pending_notifications": sum(n for (_, status), n in counted.items() if status == "pending"),
-        "registered_farmers": farmer_count,
-        "total_templates": 0,
         "total_preferences": preference_count,
-        "by_type": by_type,
+        "registered_farmers": farmer_count,
+        "by_type": {kind.value: counted.get(kind, 0) for kind in Kind},
         "active_weather_alerts": active.get(Kind.WEATHER_ALERT, 0),
         "active_pest_alerts": active.get(Kind.PEST_OUTBREAK, 0),
     }

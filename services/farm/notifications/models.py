@@ -84,7 +84,6 @@ class NotificationRow(Base):
         Index("ix_notifications_user_read", "user_id", "is_read", "shown_until"),
         Index("ix_notifications_created", "created_at"),
         Index("ix_notifications_shown_until", "shown_until"),
-        Index("ix_notifications_type_status", "type", "status", "outlive_position"),
         Index("ix_notifications_type_expires", "type", "expires_at", "outlive_position"),
         Index("ix_notifications_position", "outlive_position"),
         Index("ix_notifications_governorates", "target_governorates", postgresql_using="gin"),
@@ -94,24 +93,18 @@ class NotificationRow(Base):
     id: Mapped[Id] = mapped_column(primary_key=True)
     user_id: Mapped[Words]
     type: Mapped[Words]
-    type_ar: Mapped[Words]
     priority: Mapped[Words]
-    priority_ar: Mapped[Words]
     title: Mapped[Words]
     title_ar: Mapped[Words]
     body: Mapped[Words]
     body_ar: Mapped[Words]
     channel: Mapped[Words]
     data: Mapped[Kept]
-    status: Mapped[Words]
     is_read: Mapped[Yes]
     read_at: Mapped[Moment | None]
-    sent_at: Mapped[Moment | None]
-    action_url: Mapped[Words | None]
-    target_governorates: Mapped[Several | None]
-    target_crops: Mapped[Several | None]
+    target_governorates: Mapped[Several]
+    target_crops: Mapped[Several]
     created_at: Mapped[Moment]
-    updated_at: Mapped[Moment]
     expires_at: Mapped[Moment | None]
     shown_until: Mapped[Moment]
     outlive_version: Mapped[Whole]

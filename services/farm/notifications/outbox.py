@@ -150,9 +150,6 @@ async def _sent(letter: Letter) -> bool:
         )
     async with outlive.unit(service=service):
         await outbox.repository.patch(message.key, **change)
-        held = await notifications.repository.get(message.notification_id)
-        if change.get("state") == State.SENT and held.status == "pending":
-            await notifications.repository.patch(held.id, status="sent", sent_at=now)
     return change.get("state") == State.SENT
 
 

@@ -131,9 +131,7 @@ class Notification:
     id: uuid.UUID
     user_id: str
     type: Kind
-    type_ar: str
     priority: Priority
-    priority_ar: str
     title: str
     title_ar: str
     body: str
@@ -141,16 +139,12 @@ class Notification:
     channel: Channel
     data: dict[str, Any]
     created_at: dt.datetime
-    updated_at: dt.datetime
     shown_until: dt.datetime = FOREVER
     expires_at: dt.datetime | None = None
-    target_governorates: list[str] | None = None
-    target_crops: list[str] | None = None
-    status: str = "pending"
+    target_governorates: list[str] = field(default_factory=list)
+    target_crops: list[str] = field(default_factory=list)
     is_read: bool = False
     read_at: dt.datetime | None = None
-    sent_at: dt.datetime | None = None
-    action_url: str | None = None
 
 
 @dataclass

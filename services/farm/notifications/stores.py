@@ -20,16 +20,12 @@ from services.farm.notifications.records import (
 
 service = declare("notifications", __file__)
 
-_INSIDE = ("user_id", "channel", "updated_at", "shown_until", "read_at", "sent_at")
-_TARGETS = ("target_governorates", "target_crops")
-LISTED = outlive.JsonView(hide=(*_INSIDE, *_TARGETS, "status"))
-BROADCAST = outlive.JsonView(hide=(*_INSIDE, "status", "is_read", "action_url"))
-CREATED = outlive.JsonView(hide=(*_INSIDE, *_TARGETS, "is_read", "action_url"))
-BRIEF = outlive.JsonView(hide=(*CREATED.hide, "status", "type_ar", "priority", "priority_ar", "data", "expires_at"))
+LISTED = outlive.JsonView(names={"user_id": "farmer_id"}, hide=("shown_until",))
+BROADCAST = outlive.JsonView(hide=("shown_until", "user_id", "is_read", "read_at"))
 
 
 class NotificationRepository(outlive.Repository):
-    """Notifications as their farmer's list shows them, unless another view is asked for."""
+    """Notifications with all that their farmer sees, unless another view is asked for."""
 
     json_view = LISTED
 

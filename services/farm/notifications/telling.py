@@ -31,14 +31,13 @@ async def tell(
         raise HTTPException(400, FAILED)
     now = clock.now()
     expires = _expires(now, hours)
-    kind_ar, priority_ar = KIND_AR[kind], PRIORITY_AR[priority]
+    named = {"type_ar": KIND_AR[kind], "priority_ar": PRIORITY_AR[priority], "channels": _plain(channels)}
     made = [
         Notification(
-            uuid.uuid4(), user, kind, kind_ar, priority, priority_ar, words.title, words.title_ar or words.title,
-            words.body, words.body_ar or words.body, channels[0] if channels else Channel.IN_APP,
-            {**data, "type_ar": kind_ar, "priority_ar": priority_ar, "channels": _plain(channels)}, now, now,
+            uuid.uuid4(), user, kind, priority, words.title, words.title_ar or words.title, words.body,
+            words.body_ar or words.body, channels[0] if channels else Channel.IN_APP, {**data, **named}, now,
             shown_until=expires or FOREVER, expires_at=expires,
-            target_governorates=_plain(governorates) or None, target_crops=_plain(crops) or None,
+            target_governorates=_plain(governorates), target_crops=_plain(crops),
         )
         for user in users
     ]  # fmt: skip

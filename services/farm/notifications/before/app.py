@@ -221,8 +221,8 @@ async def create_notification(
                 "priority_ar": PRIORITY_AR[priority.value],
                 "channels": [channel.value for channel in channels],
             },
-            target_governorates=[each.value for each in target_governorates] or None,
-            target_crops=[each.value for each in target_crops] or None,
+            target_governorates=[each.value for each in target_governorates],
+            target_crops=[each.value for each in target_crops],
             expires_in_hours=expires_in_hours,
         )
         created.append(row)
@@ -231,20 +231,11 @@ async def create_notification(
     return created[0]
 
 
-def shown(row: dict[str, Any], *names: str) -> dict[str, Any]:
+def shown(row: dict[str, Any]) -> dict[str, Any]:
     """What an answer says of a row."""
-    known = {
-        **row,
-        "id": str(row["id"]),
-        "type_ar": row["data"].get("type_ar", ""),
-        "priority_ar": row["data"].get("priority_ar", ""),
-        "is_read": row["read_at"] is not None,
-    }
-    return {name: known[name] for name in names}
-
-
-BRIEF = ("id", "type", "title", "title_ar", "body", "body_ar", "created_at")
-WHOLE = (*BRIEF, "type_ar", "priority", "priority_ar", "data", "expires_at")
+    known = {"farmer_id" if name == "user_id" else name: value for name, value in row.items()}
+    times = ("created_at", "expires_at", "read_at")
+    return {**known, "id": str(row["id"]), **{name: row[name] and row[name].isoformat() for name in times}}
 
 
 @app.get("/healthz")
@@ -255,7 +246,7 @@ def health() -> dict[str, Any]:
 @app.post("/v1/notifications", response_model=None)
 async def create_custom_notification(request: CreateNotificationRequest) -> dict[str, Any]:
     row = await create_notification(**{name: getattr(request, name) for name in type(request).model_fields})
-    return shown(row, *WHOLE, "status")
+    return shown(row)
 
 
 @app.post("/v1/alerts/weather", response_model=None)
@@ -280,7 +271,7 @@ async def create_weather_alert(request: WeatherAlertRequest) -> dict[str, Any]:
         channels=[NotificationChannel.PUSH, NotificationChannel.IN_APP],
         expires_in_hours=48,
     )
-    return shown(row, *BRIEF)
+    return shown(row)
 
 
 @app.post("/v1/alerts/pest", response_model=None)
@@ -308,7 +299,7 @@ async def create_pest_alert(request: PestAlertRequest) -> dict[str, Any]:
         channels=[NotificationChannel.PUSH, NotificationChannel.IN_APP],
         expires_in_hours=72,
     )
-    return shown(row, *BRIEF)
+    return shown(row)
 
 
 @app.post("/v1/reminders/irrigation", response_model=None)
@@ -333,7 +324,7 @@ async def create_irrigation_reminder(request: IrrigationReminderRequest) -> dict
         channels=[NotificationChannel.PUSH, NotificationChannel.IN_APP],
         expires_in_hours=12,
     )
-    return shown(row, *BRIEF)
+    return shown(row)
 
 
 @app.get("/v1/notifications/farmer/{farmer_id}", response_model=None)
@@ -349,7 +340,7 @@ async def get_farmer_notifications(
         "farmer_id": farmer_id,
         "total": len(rows),
         "unread_count": await notifications.get_unread_count(farmer_id),
-        "notifications": [shown(row, *WHOLE, "is_read", "action_url") for row in rows],
+        "notifications": [shown(row) for row in rows],
     }
 
 
@@ -360,7 +351,8 @@ async def get_broadcast_notifications(
     rows = await notifications.get_broadcast(
         governorate.value if governorate else None, crop.value if crop else None, limit
     )
-    found = [shown(row, *WHOLE, "target_governorates", "target_crops") for row in rows]
+    hidden = ("farmer_id", "is_read", "read_at")
+    found = [{name: value for name, value in shown(row).items() if name not in hidden} for row in rows]
     return {"total": len(found), "notifications": found}
 
 
@@ -376,8 +368,7 @@ async def mark_notification_read(notification_id: str, farmer_id: str) -> dict[s
     if row["user_id"] != farmer_id:
         raise HTTPException(403, "Not authorized to mark this notification")
     await notifications.mark_as_read(key)
-    read_at = utcnow().replace(tzinfo=None).isoformat()
-    return {"success": True, "notification_id": notification_id, "is_read": True, "read_at": read_at}
+    return {"success": True, "notification_id": notification_id, "is_read": True, "read_at": utcnow().isoformat()}
 
 
 @app.post("/v1/farmers/register")
@@ -421,10 +412,8 @@ async def update_preferences(farmer_id: str, preferences: NotificationPreference
 async def get_stats() -> dict[str, Any]:
     return {
         "total_notifications": await notifications.count(),
-        "pending_notifications": await notifications.count(status="pending"),
-        "registered_farmers": len(FARMER_PROFILES),
-        "total_templates": 0,
         "total_preferences": await preferences_repository.count(),
+        "registered_farmers": len(FARMER_PROFILES),
         "by_type": {each.value: await notifications.count(type=each.value) for each in NotificationType},
         "active_weather_alerts": await notifications.count_active("weather_alert"),
         "active_pest_alerts": await notifications.count_active("pest_outbreak"),

@@ -19,7 +19,7 @@ class NotificationRepository:
     async def create(self, *, expires_in_hours: int | None, **fields: Any) -> dict[str, Any]:
         now = utcnow()
         row = {
-            "id": uuid4(), "status": "pending", "read_at": None, "action_url": None, "created_at": now,
+            "id": uuid4(), "is_read": False, "read_at": None, "created_at": now,
             "expires_at": now + timedelta(hours=expires_in_hours) if expires_in_hours else None, **fields,
         }  # fmt: skip
         self._rows.append(row)
@@ -33,26 +33,26 @@ class NotificationRepository:
     ) -> list[dict[str, Any]]:
         found = [row for row in self._current() if row["user_id"] == user_id]
         if unread_only:
-            found = [row for row in found if row["read_at"] is None]
+            found = [row for row in found if not row["is_read"]]
         if type:
             found = [row for row in found if row["type"] == type]
         return found[offset : offset + limit]
 
     async def get_unread_count(self, user_id: str) -> int:
-        return sum(row["user_id"] == user_id and row["read_at"] is None for row in self._current())
+        return sum(row["user_id"] == user_id and not row["is_read"] for row in self._current())
 
     async def get_broadcast(self, governorate: str | None, crop: str | None, limit: int) -> list[dict[str, Any]]:
         found = self._current()
         if governorate:
-            found = [row for row in found if governorate in (row["target_governorates"] or [])]
+            found = [row for row in found if governorate in row["target_governorates"]]
         if crop:
-            found = [row for row in found if crop in (row["target_crops"] or [])]
+            found = [row for row in found if crop in row["target_crops"]]
         return found[:limit]
 
     async def mark_as_read(self, notification_id: UUID) -> None:
         for row in self._rows:
             if row["id"] == notification_id:
-                row.update(read_at=utcnow(), status="read")
+                row.update(is_read=True, read_at=utcnow())
 
     async def count(self, **wanted: Any) -> int:
         return sum(all(row[name] == value for name, value in wanted.items()) for row in self._rows)
