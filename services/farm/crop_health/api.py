@@ -63,7 +63,7 @@ async def diagnose_batch(
     """What several pictures show; nothing is stored."""
     contents = await images.read_batch(images_)
     findings = [(name, await asyncio.to_thread(diagnosis.judge, content)) for name, content in contents]
-    return diagnosis.batch(str(uuid.uuid4()), field_id, findings)
+    return diagnosis.batch(field_id, findings)
 
 
 @router.post("/expert-review")
@@ -74,14 +74,10 @@ async def request_expert_review(
     urgency: Annotated[str, Query(json_schema_extra={"enum": ["low", "normal", "high", "urgent"]})] = "normal",
 ) -> dict[str, Any]:
     """The request's number; neither the diagnosis is looked up nor anything stored."""
+    review = str(uuid.uuid4())
     return {
-        "review_id": str(uuid.uuid4()),
-        "diagnosis_id": diagnosis_id,
-        "status": "pending",
-        "estimated_response_time": "2-4 hours" if urgency == "urgent" else "24-48 hours",
-        "message": "وصل طلبك وسيراجعه مختص.",
-        "message_en": "We have your request; an expert will look at it.",
-    }
+        "success": True, "review_id": review, "diagnosis_id": diagnosis_id, "urgency": urgency, "status": "pending",
+    }  # fmt: skip
 
 
 @router.get("/diagnoses")
@@ -177,13 +173,8 @@ def _known(diagnosis_id: str) -> uuid.UUID:
     return held
 
 
-def _health() -> dict[str, Any]:
-    model = {"model_loaded": True, "model_type": "mock", "is_real_model": False}
-    now = clock.now().replace(tzinfo=None).isoformat()
-    return {"status": "healthy", "service": "crop-health-ai", "version": "2.2.0", **model, "timestamp": now}
-
-
-app = build(service, "سهول فيجن - Sahool Vision", router, health=_health)
+HEALTH = {"status": "healthy", "service": "crop-health-ai", "version": "2.2.0"}
+app = build(service, "سهول فيجن - Sahool Vision", router, health=HEALTH)
 app.add_middleware(Deprecated)
 if folder := images.folder():
     app.mount(images.PATH, StaticFiles(directory=folder, check_dir=False))

@@ -8,14 +8,7 @@ from typing import Any
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Callable[[], Awaitable[Message]], Send], Awaitable[None]]
-HEADERS = {
-    "X-API-Deprecated": "true",
-    "X-API-Deprecation-Date": "2025-01-01",
-    "X-API-Deprecation-Info": "This service is deprecated. Use crop-intelligence-service instead.",
-    "X-API-Sunset": "2025-06-01",
-    "Link": '<http://crop-intelligence-service:8095>; rel="successor-version"',
-    "Deprecation": "true",
-}
+HEADERS = {"X-API-Deprecated": "true", "Deprecation": "true", "Link": '</v2>; rel="successor-version"'}
 
 
 class Deprecated:

@@ -93,26 +93,21 @@ def result(diagnosis_id: str, timestamp: Any, image_url: str | None, found: Find
     }
 
 
-def batch(batch_id: str, field_id: str | None, findings: list[tuple[str | None, Finding]]) -> dict[str, Any]:
-    """The answer to a batch of (file name, finding); there is at least one."""
-    healthy = sum(found.disease_id == HEALTHY for _, found in findings)
+def batch(field_id: str | None, findings: list[tuple[str | None, Finding]]) -> dict[str, Any]:
+    """The answer to a batch of (file name, finding): what a record would say of each, and no ids, for none is kept."""
     return {
-        "batch_id": batch_id,
         "field_id": field_id,
-        "total_images": len(findings),
-        "processed": len(findings),
+        "total": len(findings),
         "results": [
             {
                 "filename": name,
-                "disease": found.disease_id,
-                "confidence": found.confidence,
+                "disease_id": found.disease_id,
+                "disease_name": found.disease.name,
                 "disease_name_ar": found.disease.name_ar,
+                "confidence": found.confidence,
+                "severity": found.severity,
+                "crop_type": found.disease.crop,
             }
             for name, found in findings
         ],
-        "summary": {
-            "healthy_count": healthy,
-            "infected_count": len(findings) - healthy,
-            "average_confidence": sum(found.confidence for _, found in findings) / len(findings),
-        },
     }

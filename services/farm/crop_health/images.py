@@ -1,6 +1,6 @@
 """Uploaded pictures: which are taken, and where they lie.
 
-With UPLOAD_DIR they are written there and served under /static/uploads; without it only their address is kept, for
+With UPLOAD_DIR they are written there and served under /images; without it only their address is kept, for
 whoever keeps the files. BASE_URL is what addresses begin with.
 """
 
@@ -16,9 +16,8 @@ BATCH = 20
 NO_IMAGE = "الملف المرفوع ليس صورة صالحة"
 TOO_LARGE = "الصورة أكبر من 10 ميجابايت"
 TOO_MANY = "لا تزيد الدفعة على 20 صورة"
-NONE_VALID = "لا صورة صالحة بين الملفات"
 ENDINGS = frozenset({"jpg", "jpeg", "png", "gif", "webp", "bmp"})
-PATH = "/static/uploads"
+PATH = "/images"
 
 
 async def read(image: UploadFile) -> bytes:
@@ -31,13 +30,10 @@ async def read(image: UploadFile) -> bytes:
 
 
 async def read_batch(images: list[UploadFile]) -> list[tuple[str | None, bytes]]:
-    """(name, bytes) of those that are images. Raises 400 for more than 20, and when none is left."""
+    """(name, bytes) of each. Raises 400 for more than 20, and for one that could not be sent alone."""
     if len(images) > BATCH:
         raise HTTPException(400, TOO_MANY)
-    taken = [each for each in images if is_image(each) and (each.size or 0) <= LIMIT_BYTES]
-    if not taken:
-        raise HTTPException(400, NONE_VALID)
-    return [(each.filename, await each.read()) for each in taken]
+    return [(each.filename, await read(each)) for each in images]
 
 
 def is_image(image: UploadFile) -> bool:

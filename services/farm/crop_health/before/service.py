@@ -56,7 +56,7 @@ class DiagnosisService:
         return result(diagnosis_id, timestamp, image_url, finding)
 
     def batch_diagnose(self, images: list[tuple[str | None, bytes]], field_id: str | None) -> dict[str, Any]:
-        return batch(str(uuid4()), field_id, [(name, judge(content)) for name, content in images])
+        return batch(field_id, [(name, judge(content)) for name, content in images])
 
     def get_history(
         self, status: str | None, severity: str | None, governorate: str | None, limit: int, offset: int
