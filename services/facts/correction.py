@@ -45,25 +45,28 @@ def _between(first: str, last: str) -> Between:
     return Between(re.compile(first), re.compile(last))
 
 
-STRONG: tuple[Words | Between, ...] = (
-    *_words(r"\bwrong\b", r"\bincorrect\b", r"\bnot correct\b", r"\bnot right\b", r"\byou are wrong\b"),
-    _between(r"\byou said ", r" but actually\b"),
-    _between(r"\byou said ", r" but\b"),
-    *_words(r"\bthat['\u2019]s wrong\b", r"\bthat['\u2019]s incorrect\b"),
-)
-MEDIUM = _words(
-    r"\b404\b", r"\bnot deployed\b", r"\bnot live\b", r"\bdoes not exist\b", r"\bdoesn['\u2019]t exist\b",
-    r"\bnot found\b", r"\bxml parsing error\b", r"\bparsererror\b", r"\bnot well-formed\b", r"\bactually \w+",
-    r"\bin fact ",
+# Each kind of words with how sure a correction it is, in the order of the contract, which is that of the answer.
+KINDS: tuple[tuple[float, tuple[Words | Between, ...]], ...] = (
+    (0.9, (
+        *_words(r"\bwrong\b", r"\bincorrect\b", r"\bnot correct\b", r"\bnot right\b", r"\byou are wrong\b"),
+        _between(r"\byou said ", r" but actually\b"),
+        _between(r"\byou said ", r" but\b"),
+        *_words(r"\bthat's wrong\b", r"\bthat's incorrect\b"),
+    )),
+    (0.85, (
+        *_words(r"shows?\s+404", r"404\s+\w+"),
+        _between("deployment", "not found"),
+        _between("not", "deployed"),
+        _between("deployment", "failed"),
+    )),
+    (0.8, _words(
+        r"\b404\b", r"\bnot deployed\b", r"\bnot live\b", r"\bdoes not exist\b", r"\bdoesn't exist\b",
+        r"\bnot found\b", r"\bxml parsing error\b", r"\bparsererror\b", r"\bnot well-formed\b", r"\bactually \w+",
+        r"\bin fact ",
+    )),
+    (0.7, _words(r"\Ano(?=[ ,.])")),
 )  # fmt: skip
-DENIAL = re.compile(r"no[ ,.]")
-CONTRADICTIONS: tuple[Words | Between, ...] = (
-    *_words(r"shows?\s+404", r"404\s+\w+"),
-    _between("deployment", "not found"),
-    _between("not", "deployed"),
-    _between("deployment", "failed"),
-)
-CLAIMS = _words(r"\bhttps?://\S", r"\bdeploy(?:ed|ment|s)\b", r"\bin production\b", r"\bwent live\b")
+CLAIMS = _words(r"\b(?:https?://|www\.)\S", r"\bdeploy(?:ed|s|ing|ments?)?\b")
 TYPE = "user_correction"
 
 
@@ -77,10 +80,11 @@ class Correction(NamedTuple):
 def correction_in(text: str) -> Correction:
     """The correction in a text; the surest kind of words counts, each expression is named once."""
     lowered = text.lower()
-    strong, medium, contradicting = (_found(each, lowered) for each in (STRONG, MEDIUM, CONTRADICTIONS))
-    denied = ["no"] if DENIAL.match(lowered) else []
-    sure = max(0.9 * bool(strong), 0.85 * bool(contradicting), 0.8 * bool(medium), 0.7 * bool(denied))
-    return Correction(sure, [*strong, *medium, *denied, *contradicting])
+    found = [(sure, _found(patterns, lowered)) for sure, patterns in KINDS]
+    return Correction(
+        max((sure for sure, phrases in found if phrases), default=0.0),
+        [phrase for _, phrases in found for phrase in phrases],
+    )
 
 
 def claims_something(text: str) -> bool:

@@ -19,11 +19,11 @@ class ValidationStatus(StrEnum):
     UNVALIDATED = "unvalidated"
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False)
 class Fact:
     """A statement that somebody has determined. Facts with one id are equal.
 
-    Raises ValueError for an id that is blank. The last three fields are the registry's own and are in no answer.
+    Raises ValueError for an id that is blank or no text. The last three fields are the registry's own, in no answer.
     """
 
     id: str
@@ -38,7 +38,7 @@ class Fact:
     validation_score: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not self.id or not self.id.strip():
+        if not isinstance(self.id, str) or not self.id.strip():
             raise ValueError(NO_ID)
         self.tags = self.tags or []
         self.metadata = {} if self.metadata is None else self.metadata
@@ -54,19 +54,6 @@ class Fact:
             "tags": self.tags,
             "metadata": self.metadata,
         }
-
-    @classmethod
-    def from_dict(cls, given: dict[str, Any]) -> Fact:
-        """The fact of such a dict; a missing time is now. Raises KeyError for another missing field, ValueError."""
-        at = given.get("timestamp")
-        moment = dt.datetime.fromisoformat(at) if isinstance(at, str) else at or clock.now()
-        return cls(
-            given["id"], given["category"], given["statement"], given["verified"], moment, given.get("tags", []),
-            given.get("metadata", {}),
-        )  # fmt: skip
-
-    def __repr__(self) -> str:
-        return f"Fact(id={self.id!r}, category={self.category!r}, verified={self.verified!r})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Fact) and self.id == other.id
@@ -92,15 +79,13 @@ class ValidationResult:
     probability: float
     detected_at: dt.datetime
 
-    def brief(self) -> dict[str, Any]:
-        """What the answer of register-and-validate shows of it."""
-        return {"status": str(self.status), "confidence": self.confidence, "findings": self.findings}
-
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON has it."""
         return {
             "fact_id": self.fact_id,
-            **self.brief(),
+            "status": str(self.status),
+            "confidence": self.confidence,
+            "findings": self.findings,
             "metadata": self.metadata,
             "timestamp": self.detected_at.isoformat(),
         }

@@ -43,11 +43,11 @@ class FactsRegistry:
         return cls._instance  # type: ignore[return-value]
 
     @classmethod
-    def reset_for_testing(cls) -> None:
+    def reset(cls) -> None:
         """The next registry is another object, without facts and results."""
         registry = cls()
         registry.clear()
-        registry.clear_validation_results()
+        registry._clear(results)
         cls._instance = None
 
     # -- facts -------------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ class FactsRegistry:
         verified = facts.repository.count(verified=True).result()
         return reports.coherence(sum(categories.values()), verified, categories)
 
-    def load_default_facts(self) -> int:
+    def add_default_facts(self) -> int:
         """Adds those of the four default facts that are absent; how many."""
         absent = [fact for fact in defaults.facts() if self.get_fact(fact.id) is None]
         for fact in absent:
@@ -140,10 +140,6 @@ class FactsRegistry:
                 vars(facts[fact.id]).update(judgement)
         return result
 
-    def validate_all_facts(self) -> list[ValidationResult]:
-        """What is found about each registered fact."""
-        return [self.validate_fact(fact) for fact in self.get_all_facts()]
-
     def register_and_validate(self, fact: Fact) -> dict[str, Any]:
         """Registers a fact unless too little speaks for it; `success`, and `error` where it was not registered."""
         result = self.validate_fact(fact)
@@ -155,7 +151,7 @@ class FactsRegistry:
                 error = str(refused)
         return outcome(fact.id, result, error)
 
-    def get_validation_result(self, fact_id: str) -> ValidationResult | None:
+    def get_result(self, fact_id: str) -> ValidationResult | None:
         """The latest result of an id, or None."""
         self._ready()
         result: ValidationResult | None = results.repository.get(fact_id).result()
@@ -166,10 +162,6 @@ class FactsRegistry:
         self._ready()
         statuses = results.repository.count(by="status").result()
         return reports.summary(statuses, results.repository.avg("confidence").result())
-
-    def clear_validation_results(self) -> None:
-        """Forgets all results."""
-        self._clear(results)
 
     # -- where they are ----------------------------------------------------------------------------------------
 
@@ -229,11 +221,5 @@ def with_judgement(fact: Fact, result: ValidationResult) -> Fact:
 
 
 def outcome(fact_id: str, result: ValidationResult, error: str | None) -> dict[str, Any]:
-    """The answer of register-and-validate."""
-    return {
-        "success": error is None,
-        "fact_id": fact_id,
-        **({} if error is None else {"error": error}),
-        "validation": result.brief(),
-        "coherence_maintained": error is None,
-    }
+    """The answer of register-and-validate; `error` is None where the fact was registered."""
+    return {"success": error is None, "fact_id": fact_id, "error": error, "validation": result.to_dict()}

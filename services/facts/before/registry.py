@@ -16,7 +16,7 @@ class FactsRegistry:
         return cls._instance
 
     @classmethod
-    def reset_for_testing(cls):
+    def reset(cls):
         cls._instance = None
 
     def register_fact(self, fact):
@@ -60,7 +60,7 @@ class FactsRegistry:
             categories[fact.category] = categories.get(fact.category, 0) + 1
         return coherence(len(self._facts), len(self.get_verified_facts()), categories)
 
-    def load_default_facts(self):
+    def add_default_facts(self):
         absent = [fact for fact in default_facts() if fact.id not in self._facts]
         for fact in absent:
             self._facts[fact.id] = fact
@@ -69,9 +69,6 @@ class FactsRegistry:
     def validate_fact(self, fact):
         self._results[fact.id] = result = judged(fact)
         return result
-
-    def validate_all_facts(self):
-        return [self.validate_fact(fact) for fact in self.get_all_facts()]
 
     def register_and_validate(self, fact):
         result, error = self.validate_fact(fact), None
@@ -82,12 +79,9 @@ class FactsRegistry:
                 self.register_fact(fact)
             except ValueError as known:
                 error = str(known)
-        answer = {"success": error is None, "fact_id": fact.id}
-        if error is not None:
-            answer["error"] = error
-        return {**answer, "validation": result.brief(), "coherence_maintained": error is None}
+        return {"success": error is None, "fact_id": fact.id, "error": error, "validation": result.to_dict()}
 
-    def get_validation_result(self, fact_id):
+    def get_result(self, fact_id):
         return self._results.get(fact_id)
 
     def get_validation_summary(self):
@@ -96,6 +90,3 @@ class FactsRegistry:
             statuses[result.status] = statuses.get(result.status, 0) + 1
         confidences = [result.confidence for result in self._results.values()]
         return summary(statuses, sum(confidences) / len(confidences) if confidences else None)
-
-    def clear_validation_results(self):
-        self._results.clear()

@@ -49,7 +49,7 @@ def module(
 @pytest.fixture
 def registry(module: Any) -> Any:
     """A registry that holds nothing."""
-    module.FactsRegistry.reset_for_testing()
+    module.FactsRegistry.reset()
     return module.FactsRegistry()
 
 
@@ -76,7 +76,7 @@ def test_there_is_one(module: Any, registry: Any) -> None:
     """Every call gives the same object, until it is reset."""
     assert module.FactsRegistry() is registry
     assert registry.count() == 0
-    module.FactsRegistry.reset_for_testing()
+    module.FactsRegistry.reset()
     assert module.FactsRegistry() is not registry
 
 
@@ -168,7 +168,7 @@ def test_coherence_report(registry: Any, new: Callable[..., Any]) -> None:
 def test_default_facts(registry: Any, new: Callable[..., Any]) -> None:
     """Four verified facts, of which only those are added that are absent."""
     registry.register_fact(new("default_002", statement="mine"))
-    assert (registry.load_default_facts(), registry.load_default_facts()) == (3, 0)
+    assert (registry.add_default_facts(), registry.add_default_facts()) == (3, 0)
     found = {fact.id: fact for fact in registry.get_all_facts()}
     assert sorted(found) == ["default_001", "default_002", "default_003", "default_004"]
     assert found["default_002"].statement == "mine"
@@ -217,7 +217,7 @@ def test_what_is_thought_of_a_fact(
     result = registry.validate_fact(new("f1", **fields))
     assert result.confidence == pytest.approx(confidence)
     assert (result.status, result.findings) == (status, findings)
-    told = registry.get_validation_result("f1").to_dict()
+    told = registry.get_result("f1").to_dict()
     assert told == result.to_dict()
     assert set(told) == {"fact_id", "status", "confidence", "findings", "metadata", "timestamp"}
     assert told["metadata"] == {"rules_checked": 4, "deception_checked": True}
@@ -226,14 +226,14 @@ def test_what_is_thought_of_a_fact(
 
 def test_register_and_validate(registry: Any, new: Callable[..., Any]) -> None:
     """A bad fact is rejected and a known one refused; the latest result of each id is kept and summed up."""
-    assert registry.register_and_validate(new("a"))["success"] is True
-    assert registry.register_and_validate(new("a", tags=[])) == {
+    first = registry.register_and_validate(new("a"))
+    assert (first["success"], first["fact_id"], first["error"]) == (True, "a", None)
+    again = registry.register_and_validate(new("a", tags=[]))
+    assert again == {
         "success": False, "fact_id": "a", "error": "Fact with ID 'a' already exists",
-        "validation": {
-            "status": "coherent", "confidence": 0.85, "findings": ["No tags present - affects discoverability"],
-        },
-        "coherence_maintained": False,
+        "validation": registry.get_result("a").to_dict(),
     }  # fmt: skip
+    assert again["validation"].items() >= {"status": "coherent", "confidence": 0.85}.items()
     told = registry.register_and_validate(new("b", statement="x", tags=[]))
     assert told["error"] == "Fact rejected due to low quality/coherence"
     assert told["validation"]["status"] == ValidationStatus.SUSPICIOUS
@@ -242,28 +242,27 @@ def test_register_and_validate(registry: Any, new: Callable[..., Any]) -> None:
         "total_validated": 2, "coherent": 1, "suspicious": 1, "noise": 0, "average_confidence": 0.65,
         "coherence_rate": 50.0,
     }  # fmt: skip
-    assert len(registry.validate_all_facts()) == 1
+    for fact in registry.get_all_facts():
+        registry.validate_fact(fact)
     assert registry.get_validation_summary()["average_confidence"] == 0.725
-    registry.clear_validation_results()
-    assert registry.get_validation_summary()["total_validated"] == 0
+    type(registry).reset()
+    assert type(registry)().get_validation_summary()["total_validated"] == 0
 
 
-@pytest.mark.parametrize("fact_id", ["", "   "])
-def test_a_fact_needs_an_id(fact_id: str) -> None:
-    """A blank one is refused."""
+@pytest.mark.parametrize("fact_id", ["", "   ", None, 3])
+def test_a_fact_needs_an_id(fact_id: Any) -> None:
+    """A blank one is refused, and what is no text."""
     with pytest.raises(ValueError, match=r"^Fact ID cannot be empty$"):
         Fact(fact_id, "c", "s", True, MOMENT, [])
 
 
 def test_facts_are_equal_by_id() -> None:
-    """Whatever else they hold; and there and back as a dict."""
+    """Whatever else they hold."""
     one, other = Fact("a", "c", "s", True, MOMENT, ["t"], {"k": 1}), Fact("a", "d", "x", False, MOMENT, [])
     assert one == other
     assert len({one, other, Fact("b", "c", "s")}) == 2
     assert one != "a"
-    assert Fact.from_dict(one.to_dict()).to_dict() == one.to_dict()
     assert Fact("a", "c", "s", True, MOMENT, [], None).metadata == {}
-    assert "id='a'" in repr(one)
 
 
 def test_inside_a_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
