@@ -47,7 +47,7 @@ def routes(prescriptions: Any) -> APIRouter:
 
     @router.post("/generate", response_model=Map)
     async def generate(asked: VraRequest) -> dict[str, Any]:
-        vra_type, method = of(VraType, asked.vra_type, "VRA type"), of(ZoneMethod, asked.zone_method, "zone method")
+        vra_type, method = of(VraType, asked.vra_type, "vra_type"), of(ZoneMethod, asked.zone_method, "zone_method")
         if asked.num_zones not in DIVISIONS:
             raise HTTPException(400, "num_zones must be 3 or 5")
         made = prescribe(asked, vra_type, method)
@@ -75,9 +75,9 @@ def routes(prescriptions: Any) -> APIRouter:
     async def export_prescription(prescription_id: str, format: str = "geojson") -> dict[str, Any]:
         """The map in the form that was asked for; that it is there is looked at first."""
         found = await held(prescription_id)
-        if format.lower() not in views.FORMATS:
+        if format not in views.FORMATS:
             raise HTTPException(400, f"Invalid format. Must be one of: {', '.join(views.FORMATS)}")
-        return views.exported(found, format.lower())
+        return views.exported(found, format)
 
     return router
 

@@ -18,7 +18,6 @@ class Known:
     document: str
     headers: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
-    has_before: bool = True
 
     @property
     def folder(self) -> Path:
@@ -36,10 +35,10 @@ SERVICES = [
     Known("billing", "services.farm.billing", "billing-core", environment={"ENVIRONMENT": "development"}),
     Known("crop_health", "services.farm.crop_health", "crop-health-ai"),
     Known("equipment", "services.farm.equipment", "equipment-service"),
-    Known("vegetation", "services.farm.vegetation", "vegetation-analysis-service", has_before=False),
-    Known("satellite", "services.farm.satellite", "satellite-service", has_before=False),
+    Known("vegetation", "services.farm.vegetation", "vegetation-analysis-service"),
+    Known("satellite", "services.farm.satellite", "satellite-service"),
     Known("facts", "services.facts", "taas", KEY, {"API_KEY": KEY["X-Api-Key"], "VALIDATE_RATE_LIMIT": "1000/minute"}),
-    Known("field_chat", "services.farm.field_chat", "field-chat", has_before=False),
+    Known("field_chat", "services.farm.field_chat", "field-chat"),
     Known("field_ops", "services.farm.field_ops", "field-ops"),
     Known("inventory", "services.farm.inventory", "inventory-service"),
     Known("iot_gateway", "services.farm.iot_gateway", "iot-gateway"),

@@ -43,10 +43,12 @@ def row(finding: Finding) -> tuple[str, ...]:
 
 
 def why(finding: Finding) -> str:
-    """The reason that says most: the gravest impact of a store, the first reason of anything else."""
+    """The reason that says most, of a store the gravest impact, else the first reason; and where its copies are."""
+    reason = finding.reasons[0] if finding.reasons else finding.cls
     if finding.cls == "store" and finding.impact:
-        return finding.impact[0].partition(": ")[2].partition(" = ")[2] or finding.impact[0]
-    return finding.reasons[0] if finding.reasons else finding.cls
+        reason = finding.impact[0].partition(": ")[2].partition(" = ")[2] or finding.impact[0]
+    copies = ", ".join(shown(each.service) for each in finding.duplicates)
+    return f"{reason}; copied in {copies}" if copies else reason
 
 
 def summary(catalogue: Catalogue, config: ScanConfig) -> str:
