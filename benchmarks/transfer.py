@@ -159,7 +159,7 @@ class Bench:
         assigned = sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(name) for name in others)
         with self.conn.transaction(), self.conn.cursor() as cursor:
             cursor.execute("CREATE TEMP TABLE stage (LIKE farm.tasks) ON COMMIT DROP")
-            copied = sql.SQL("COPY stage ({}) FROM STDIN WITH (NULL E'\\x02')").format(columns)
+            copied = sql.SQL("COPY stage ({}) FROM STDIN WITH (NULL 'null')").format(columns)
             with cursor.copy(copied) as copy:
                 copy.write(encoded)
             upsert = "INSERT INTO farm.tasks ({}) SELECT {} FROM stage ON CONFLICT (task_id) DO UPDATE SET {}"
@@ -246,31 +246,33 @@ def told(title: str, taken: dict[str, float], ours: str, rows: int) -> None:
         print(f"  {name:<44} {seconds:>9.2f} s {rows / seconds:>12,.0f} /s{ratio}", flush=True)
 
 
-def run(bench: Bench, rounds: int, peers: bool) -> None:
-    """Every comparison."""
-    taken = timed(
-        {"outlive": bench.ours_new, "psycopg binary COPY, key after": bench.copy_new, "ORM add_all": bench.orm_new},
-        rounds,
-    )
+def _load(bench: Bench, rounds: int, peers: bool) -> None:
+    acts: dict[str, Act] = {"outlive": bench.ours_new, "psycopg binary COPY, key after": bench.copy_new}
+    acts["ORM add_all"] = bench.orm_new
     if peers:
-        taken["dlt"] = sorted(bench.dlt_new() for _ in range(min(rounds, 3)))[min(rounds, 3) // 2]
-    told("load into an empty table", taken, "outlive", bench.rows)
+        acts["dlt"] = bench.dlt_new
+    told("load into an empty table", timed(acts, rounds), "outlive", bench.rows)
+
+
+def _upsert(bench: Bench, rounds: int) -> None:
     encoded = bench.encode()
+    bench.ours_new()
     upserts: dict[str, list[float]] = {"outlive, from the file": [], "replaying the encoded stream": []}
     for number in range(rounds):
         acts: list[tuple[str, Act]] = list(zip(upserts, (bench.ours_again, lambda: bench.replay(encoded)), strict=True))
         for name, act in acts if number % 2 else acts[::-1]:
             bench.change_all()
+            bench.conn.execute("VACUUM farm.tasks")
             began = time.perf_counter()
             act()
             upserts[name].append(time.perf_counter() - began)
     middle = {name: sorted(seconds)[len(seconds) // 2] for name, seconds in upserts.items()}
     told("upsert over rows that all differ", middle, "outlive, from the file", bench.rows)
-    _verify(bench, rounds, peers)
 
 
 def _verify(bench: Bench, rounds: int, peers: bool) -> None:
     bench.ours_new()
+    bench.orm_new()
     with bench.service() as farm:
         store = farm.stores["tasks"]
         held = dict(store.image_items())
@@ -292,17 +294,22 @@ def _verify(bench: Bench, rounds: int, peers: bool) -> None:
             "ORM fetch and compare": lambda: bench.orm_compare(held),
         }
         cold()
-        taken = timed(acts, rounds)
         if peers:
-            seconds = sorted(peer(RELADIFF, bench.url) for _ in range(min(rounds, 3)))
-            taken["reladiff, table with table"] = seconds[len(seconds) // 2]
+            acts["reladiff, table with table"] = lambda: peer(RELADIFF, bench.url)
+        taken = timed(acts, rounds)
         told("verify", taken, "every field", bench.rows)
         told("verify", {name: taken[name] for name in taken if name != "every field"}, "by digests", bench.rows)
-        _rehydrate(bench, store, rounds)
 
 
-def _rehydrate(bench: Bench, store: Any, rounds: int) -> None:
+def _rehydrate(bench: Bench, rounds: int) -> None:
     """From the table into an empty image, emptied outside the time, beside every row as an ORM object."""
+    bench.ours_new()
+    bench.orm_new()
+    with bench.service() as farm:
+        _filled(bench, farm.stores["tasks"], rounds)
+
+
+def _filled(bench: Bench, store: Any, rounds: int) -> None:
     taken: dict[str, list[float]] = {"outlive, all records built": [], "ORM objects": []}
     for number in range(rounds + 1):
         both: tuple[Act, Act] = (lambda: fill.fill(store, bench.conn), bench.orm_read)
@@ -323,13 +330,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--only", choices=("load", "upsert", "verify", "rehydrate"), help="one of the four")
     parser.add_argument("--no-peers", action="store_true", help="leave out what would have to be installed")
     chosen = parser.parse_args()
     header(f"bulk work on {chosen.rows:,} records")
     if not chosen.no_peers:
         install_peers()
     with server() as (address, _), tempfile.TemporaryDirectory(prefix="outlive-bench-") as folder:
-        run(Bench(address, Path(folder), chosen.rows), chosen.rounds, not chosen.no_peers)
+        bench, peers, rounds = Bench(address, Path(folder), chosen.rows), not chosen.no_peers, chosen.rounds
+        parts: dict[str, Act] = {
+            "load": lambda: _load(bench, rounds, peers),
+            "upsert": lambda: _upsert(bench, rounds),
+            "verify": lambda: _verify(bench, rounds, peers),
+            "rehydrate": lambda: _rehydrate(bench, rounds),
+        }
+        for name, part in parts.items():
+            if chosen.only in (None, name):
+                part()
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from outlive.postgres.connect import Database
 from outlive.postgres.options import TableOptions
 from outlive.postgres.tables import StoreTable
 from outlive.records import RecordType, canonical_text, key_text
-from outlive.transfer import fill, sources
+from outlive.transfer import blocks, fill, sources
 from outlive.transfer.bulk import copy_line
 from outlive.transfer.export import default_layout, export, replaced, snapshot
 from outlive.transfer.fit import Fit, Misfit
@@ -320,8 +320,97 @@ def test_layouts_are_found(tmp_path: Path) -> None:
 
 def test_copy_escapes_what_it_must() -> None:
     """Backslashes, breaks and the NULL mark of a value travel as escapes, NULL as the mark itself."""
-    assert copy_line(("a", None)) == "a\t\x02\n"
-    assert copy_line(("a\tb", "\x02", None, "\\N\r\n")) == "a\\tb\t\\002\t\x02\t\\\\N\\r\\n\n"
+    assert copy_line(("a", None)) == "a\tnull\n"
+    assert copy_line(("a\tb", "null", None, "\\N\r\n")) == "a\\tb\tn\\ull\tnull\t\\\\N\\r\\n\n"
+
+
+@dataclass
+class Plain:
+    """All that a block can hold."""
+
+    task_id: str
+    text: str
+    note: str | None
+    n: int
+    maybe: int | None
+    x: float
+    on: bool
+    at: dt.datetime
+    due: dt.datetime | None
+    day: dt.date
+    ref: uuid.UUID
+
+
+PLAIN = {
+    "task_id": "k", "text": "t", "note": None, "n": 1, "maybe": None, "x": 1.5, "on": True,
+    "at": "2024-02-28T06:00:00Z", "due": None, "day": "2024-02-28", "ref": "8c5d2ae4-9f7c-4c7e-8a52-0a1b2c3d4e5f",
+}  # fmt: skip
+CELLS: dict[str, list[Any]] = {
+    "text": [
+        "", "null", "\\N", "a\tb\\c\nd\re\x08\x0c/", "حرث", "🌾", '"', "\u2028", "\x01", "\x7f", "\\u0041", "\\.", 5,
+        None,
+    ],
+    "note": ["", "null", '"null"', "\\null", "ש", 5],
+    "task_id": ["null", "a\\b", "ü", "", "k" * 700, 7, None],
+    "n": [0, -1, 10**17, 2**63 - 1, 2**63, -(2**70), 1.0, "1", True, None],
+    "maybe": [0, -5, 2**64, "x"],
+    "x": [0.0, -0.0, 1e22, 1.7976931348623157e308, 5e-324, 0.1, 3, "1.5", None],
+    "on": [False, 0, "true", None],
+    "at": ["2024-02-29T00:00:00Z", "2023-02-29T00:00:00Z", "2024-04-31T00:00:00Z", "2024-12-31T23:59:59.123456+00:00",
+           "2024-01-01T24:00:00Z", "2024-01-01 00:00:00Z", "2024-01-01T00:00:00", "2024-01-01T01:00:00+01:00",
+           "0001-01-01T00:00:00Z", "0000-01-01T00:00:00Z", "2024-13-01T00:00:00Z", None],
+    "due": ["2024-01-30T00:00:00Z", "soon", ""],
+    "day": ["2024-02-29", "2023-02-29", "9999-12-31", "24-1-1"],
+    "ref": ["8C5D2AE4-9F7C-4C7E-8A52-0A1B2C3D4E5F", "8c5d2ae49f7c4c7e8a520a1b2c3d4e5f", "none"],
+}  # fmt: skip
+
+
+def varied() -> bytes:
+    """Lines that a block takes and lines that it must not, each in several ways of writing."""
+    records = [
+        {**PLAIN, "task_id": f"{name}{n}", name: cell} for name, some in CELLS.items() for n, cell in enumerate(some)
+    ]
+    texts = [json.dumps(each, ensure_ascii=ascii) for each in records for ascii in (False, True)]
+    whole = json.dumps(PLAIN)
+    texts += [
+        whole[:-1] + ', "n": 2}', whole[:-1] + ', "more": 2}', whole.replace('"on": true, ', ""),
+        whole.replace(": ", ":"), whole[:-1], "x" + whole, whole + whole, "{" + whole, whole.replace("1.5", "1.50"),
+        whole.replace("1.5", "1e999"), whole.replace("1.5", "NaN"), whole.replace('"n": 1', '"n": -0'),
+        whole.replace('"n": 1', '"n": 01'),
+        whole.replace('"t"', '"\\u0000"'), whole.replace('"t"', '"\\ud800"'), whole.replace('"t"', '"\\ud83c\\udf3e"'),
+        whole.replace('"t"', '"a\tb"'), whole.replace('"t"', '"\\/"'), whole + " ", " " + whole, "", "[]", "null",
+    ]  # fmt: skip
+    texts = [text.replace('"task_id": "k"', f'"task_id": "k{n}"') for n, text in enumerate(texts)]
+    raw = "\n".join([json.dumps({**PLAIN, "task_id": "first"}), *texts]).encode()
+    return raw + b"\n\xff\n" + json.dumps({**PLAIN, "task_id": "last"}).encode() + b"\r\n" + whole.encode()
+
+
+def test_blocks_give_the_rows_of_the_long_way(
+    db: Database, conn: psycopg.Connection[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a block takes becomes the very row that it would be one by one, and what it must not is told the same;
+    into a new table, into an empty one, and over rows."""
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(varied())
+    monkeypatch.setattr(blocks, "PIECE", 3)
+    seen = []
+    for store, by_blocks in (("quick", True), ("slow", False)):
+        if not by_blocks:
+            monkeypatch.setattr(blocks.Blocks, "of", lambda *given: None)
+        for again in range(3):
+            found = put(db, target(Plain, "task_id", store), path, chunk_rows=50)
+            counts = found.counts
+            columns = "t.x::text, to_jsonb(t) - 'outlive_version' - 'outlive_position'"
+            rows = conn.execute(f"SELECT {columns} FROM farm.{store} AS t ORDER BY outlive_position").fetchall()  # noqa: S608
+            bad = sorted((tmp_path / "rejects.jsonl").read_text().splitlines())
+            seen.append((store, again, (counts.landed, counts.equal, counts.rejected), rows, bad))
+            if again == 1:  # some rows differ now and are older
+                conn.execute(f"UPDATE farm.{store} SET n = 7, outlive_version = 1 WHERE day > '2024-01-01'")  # noqa: S608
+            elif again == 0:
+                conn.execute(f"DELETE FROM farm.{store}")  # noqa: S608
+    for quick, slow in zip(seen[:3], seen[3:], strict=True):
+        assert quick[1:] == slow[1:]
+    assert min(seen[0][2][0], seen[0][2][2]) > 25
 
 
 # -- rows from before, deletes, rejects ----------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -22,14 +22,15 @@ from outlive.postgres.upsert import relation
 from outlive.postgres.upsert_apart import PUT_STAGED
 
 _DIALECT = PGDialect_psycopg(paramstyle="named")  # type: ignore[no-untyped-call]
-# NULL is a control character, because a backslash in every row would make every row look as if it needed escapes.
-_NULL = "\x02"
-_SPECIAL = re.compile(r"[\\\t\n\r\x02]")
-_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", _NULL: "\\002"}
+# NULL is a word of JSON's, so that most cells of a JSON file travel as they stand in it; text that is this word alone
+# bears a backslash.
+NULL = "null"
+_SPECIAL = re.compile(r"[\\\t\n\r]")
+_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _BLOCK_ROWS = 500
 
 _STAGE = "CREATE TEMP TABLE outlive_stage ON COMMIT DROP AS SELECT {columns} FROM {table} WITH NO DATA"
-_COPY = "COPY {table} ({columns}) FROM STDIN WITH (NULL E'\\x02')"
+_COPY = "COPY {table} ({columns}) FROM STDIN WITH (NULL 'null')"
 _UPSERT = """
 INSERT INTO {table} AS t ({columns})
 SELECT {staged} FROM outlive_stage AS s
@@ -37,8 +38,13 @@ LEFT JOIN outlive.tombstone AS b ON b.service = %(service)s AND b.store = %(stor
 WHERE b.version IS NULL OR b.version < s.{version}
 ORDER BY s.{key}
 ON CONFLICT ({key}) DO UPDATE SET {assigned}
-WHERE t.{version} < excluded.{version} AND ROW({held})::text IS DISTINCT FROM ROW({fresh})::text
-RETURNING t.{key}::text
+WHERE t.{version} < excluded.{version} AND ROW({held})::record *<> ROW({fresh})::record
+"""
+_RETURNING = "RETURNING t.{key}::text"
+_MERGED = """
+SELECT count(*) FILTER (WHERE t.{version} < %(version)s), count(*) FILTER (WHERE t.{version} > %(version)s),
+       count(*) FILTER (WHERE t.{key} IS NULL), count(*) FILTER (WHERE t.{version} = %(version)s) - %(landed)s
+FROM outlive_stage AS s LEFT JOIN {table} AS t ON t.{key} = s.{key}
 """
 _HELD = "SELECT t.{key}::text, t.{version} FROM {table} AS t WHERE t.{key} = ANY (%(keys)s::text[]::{cast}[])"
 _TWICE = """
@@ -63,11 +69,22 @@ SELECT setval(%(name)s::regclass, m.largest) FROM (SELECT max({column})::bigint 
 """
 
 
+class Merged(NamedTuple):
+    """How many rows of a merge landed, how many met equal content, something newer or a delete, or landed before."""
+
+    landed: int
+    equal: int = 0
+    newer: int = 0
+    deleted: int = 0
+    twice: int = 0
+
+
 class Bulk:
     """The statements of one table, on one connection, inside the caller's transaction."""
 
     def __init__(self, conn: psycopg.Connection[Any], table: StoreTable) -> None:
         self.conn, self.table = conn, table
+        self._names = {"service": table.service, "store": table.store}
         names = [sql.Identifier(name) for name in table.column_names]
         body = [name for name in table.column_names if name not in (table.column_names[0], VERSION, POSITION)]
         self._parts = {
@@ -90,20 +107,33 @@ class Bulk:
             "fresh": sql.SQL(", ").join(sql.SQL("excluded.{}").format(sql.Identifier(name)) for name in body),
         }
 
-    def copy(self, rows: Iterable[Row]) -> None:
-        """Straight into the table."""
-        self._copy(self._filled(_COPY), rows)
+    def copy(self, blocks: Iterable[bytes]) -> None:
+        """COPY text straight into the table."""
+        self._copy(self._filled(_COPY), blocks)
 
     def upsert(self, rows: Sequence[Row]) -> set[str]:
         """Key texts of the rows that landed; those not among them met equal content, something newer, or a delete."""
-        self.conn.execute(self._filled(_STAGE))
-        into = sql.SQL(_COPY).format(table=sql.Identifier("outlive_stage"), columns=self._parts["columns"])
-        self._copy(into, rows)
-        names = {"service": self.table.service, "store": self.table.store}
-        upsert = PUT_STAGED if self.table.partitioned else _UPSERT
-        landed = self.conn.execute(self._filled(upsert), names).fetchall()
+        self._stage(copy_text(rows))
+        put = PUT_STAGED if self.table.partitioned else _UPSERT + _RETURNING
+        landed = self.conn.execute(self._filled(put), self._names).fetchall()
         self.conn.execute("DROP TABLE outlive_stage")
         return {row[0] for row in landed}
+
+    def merge(self, blocks: Iterable[bytes], version: int) -> Merged:
+        """What became of rows of COPY text that bear one version and a key each of its own; no partitioned table."""
+        staged = self._stage(blocks)
+        landed = self.conn.execute(self._filled(_UPSERT), self._names).rowcount
+        merged = Merged(landed)
+        if landed != staged:
+            values = {"version": version, "landed": landed}
+            merged = Merged(landed, *self.conn.execute(self._filled(_MERGED), values).fetchall()[0])
+        self.conn.execute("DROP TABLE outlive_stage")
+        return merged
+
+    def _stage(self, blocks: Iterable[bytes]) -> int:
+        self.conn.execute(self._filled(_STAGE))
+        into = sql.SQL(_COPY).format(table=sql.Identifier("outlive_stage"), columns=self._parts["columns"])
+        return self._copy(into, blocks)
 
     def held(self, keys: Sequence[str]) -> dict[str, int]:
         """Versions of the rows under these key texts."""
@@ -183,11 +213,12 @@ class Bulk:
         """Fresh statistics for the planner."""
         self.conn.execute(sql.SQL("ANALYZE {}").format(self._parts["table"]))
 
-    def _copy(self, statement: sql.Composed, rows: Iterable[Row]) -> None:
-        with self.conn.cursor() as cursor, cursor.copy(statement) as copy:
-            lines = map(copy_line, rows)
-            while block := "".join(itertools.islice(lines, _BLOCK_ROWS)):
-                copy.write(block.encode())
+    def _copy(self, statement: sql.Composed, blocks: Iterable[bytes]) -> int:
+        with self.conn.cursor() as cursor:
+            with cursor.copy(statement) as copy:
+                for block in blocks:
+                    copy.write(block)
+            return cursor.rowcount
 
     def _run(self, element: Any) -> None:
         self.conn.execute(sql.SQL(str(element.compile(dialect=_DIALECT))))
@@ -196,17 +227,25 @@ class Bulk:
         return sql.SQL(template).format(**self._parts)
 
 
+def copy_text(rows: Iterable[Row]) -> Iterator[bytes]:
+    """Rows as COPY text, some hundred at a time."""
+    lines = map(copy_line, rows)
+    while block := "".join(itertools.islice(lines, _BLOCK_ROWS)):
+        yield block.encode()
+
+
 def copy_line(row: Row) -> str:
     """One row as text COPY takes it."""
-    line = "\t".join([_NULL if cell is None else cell for cell in row])
+    line = "\t".join([NULL if cell is None else cell for cell in row])
     whole = "\\" not in line and "\n" not in line and "\r" not in line
-    if whole and line.count("\t") == len(row) - 1 and line.count(_NULL) == row.count(None):
+    if whole and line.count("\t") == len(row) - 1 and NULL not in row:
         return line + "\n"
-    return "\t".join([_NULL if cell is None else _SPECIAL.sub(_escaped, cell) for cell in row]) + "\n"
+    return "\t".join([NULL if cell is None else escaped(cell) for cell in row]) + "\n"
 
 
-def _escaped(match: re.Match[str]) -> str:
-    return _ESCAPES[match[0]]
+def escaped(cell: str) -> str:
+    """A text as a cell of COPY."""
+    return "n\\ull" if cell == NULL else _SPECIAL.sub(lambda match: _ESCAPES[match[0]], cell)
 
 
 def own_column(table: StoreTable, field: str) -> str:
@@ -216,4 +255,4 @@ def own_column(table: StoreTable, field: str) -> str:
     return {column.field: column.name for column in table.columns}[field]
 
 
-__all__ = ["Bulk", "copy_line", "own_column", "relation"]
+__all__ = ["NULL", "Bulk", "Merged", "copy_line", "copy_text", "escaped", "own_column", "relation"]

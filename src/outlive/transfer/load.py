@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import psycopg
 
 from outlive.commit import failpoints
 from outlive.commit.verdicts import is_refusal
-from outlive.errors import PhaseRefused, Unholdable
+from outlive.errors import PhaseRefused
 from outlive.postgres.connect import Database
 from outlive.postgres.derive import check_tables, ensure_derived
 from outlive.postgres.relations import ancestors
@@ -31,14 +31,13 @@ from outlive.postgres.tables import Row, StoreTable
 from outlive.records import canonical_text
 from outlive.transfer import joining, sources
 from outlive.transfer.bulk import Bulk, own_column, relation
-from outlive.transfer.cells import Cells
 from outlive.transfer.deduce import Kinds
-from outlive.transfer.fast import Fast
-from outlive.transfer.fit import Fit, Misfit
+from outlive.transfer.fit import Fit
 from outlive.transfer.joining import Counts, Joined
 from outlive.transfer.layout import HEAD_BYTES, Layout
 from outlive.transfer.quiet import collector_paused
-from outlive.transfer.sources import Bad, Batch, Item, Spot
+from outlive.transfer.reader import TWICE, Reader
+from outlive.transfer.sources import Bad, Batch, Lines, Spot
 
 CHUNK_ROWS = 25_000
 _TIMEOUT = "SELECT set_config('statement_timeout', %s, true)"
@@ -115,76 +114,10 @@ class Loaded:
 
 
 BAD_SHOWN = 20
-TWICE = "the key stands earlier in this file already"
 
 
-class _Reader:
-    """Batches of a file as rows of a table; bad records are set aside."""
-
-    def __init__(self, target: Target, layout: Layout, version: int) -> None:
-        self.table, self.version = target.table, version
-        self._fit = target.fit()
-        self._fast = Fast(target.table, self._fit)
-        self._short = self._fast.usable and target.kind in ("mapping", "json_file")
-        self._text = str(version)
-        self._cells = Cells(target.table.record_type) if layout.kind == "csv" else None
-        self.decimals = self._fit.decimals and layout.kind != "csv"
-        self.bad: list[Bad] = []
-        self.lines: dict[str, tuple[int, int]] = {}
-        self.seen: set[str] = set()
-
-    def rows(self, batch: Batch) -> Iterator[Row]:
-        """The rows of a batch; `bad` and `lines` (where each key stood) are complete behind the last one."""
-        self.bad, self.lines = list(batch.bad), {}
-        for item in batch.items:
-            try:
-                row = self._row(item)
-            except Misfit as misfit:
-                key = misfit.key if misfit.key is not None else self._shown_key(item)
-                self._reject(item, key, misfit.path, misfit.reason)
-            except Unholdable as error:
-                self._reject(item, error.key, error.field, error.reason)
-            else:
-                literal = str(row[0])
-                if literal in self.lines or literal in self.seen:
-                    self._reject(item, literal, "", TWICE)
-                    continue
-                self.lines[literal] = (item.ordinal, item.line)
-                yield row
-
-    def _row(self, item: Item) -> Row:
-        if self._cells is not None:
-            item = item._replace(value=self._typed(item.value))
-        if self._short and item.key is None:
-            row = self._fast.row(item.value, self._text, str(self.version + item.ordinal))
-            if row is not None:
-                return row
-        fitted = self._fit.record(item)
-        return self.table.row(fitted.key, fitted.document, self.version, self.version + item.ordinal)
-
-    def _typed(self, cells: dict[str, str | None]) -> dict[str, Any]:
-        assert self._cells is not None
-        typed = {}
-        for name, cell in cells.items():
-            try:
-                typed[name] = self._cells.value(name, cell)
-            except ValueError:
-                raise Misfit(f"{str(cell)[:40]!r} does not fit the column", name) from None
-        return typed
-
-    def _shown_key(self, item: Item) -> str | None:
-        if item.key is not None:
-            return item.key
-        name = self._fit.key_field
-        held = item.value.get(name) if type(item.value) is dict and name is not None else None
-        return None if held is None else canonical_text(held)
-
-    def _reject(self, item: Item, key: str | None, path: str, reason: str) -> None:
-        try:
-            text = canonical_text(item.value)
-        except ValueError:
-            text = repr(item.value)
-        self.bad.append(Bad(item.ordinal, item.line, key, path, reason, text[: sources.SHOWN_CHARS]))
+class _Twice(Exception):
+    """A key of this chunk was met before: which of its records, only the long way tells."""
 
 
 class _Load:
@@ -247,7 +180,7 @@ class _Load:
             os.truncate(self.options.rejects, joined.counts.rejects_bytes)
 
     def _copy(self, joined: Joined) -> None:
-        reader = _Reader(self.target, self.layout, joined.version)
+        reader = Reader(self.target, self.path, self.layout, joined.version)
         counts = joined.counts
         rate = self.options.rows_per_second
         size = self.options.chunk_rows if rate is None else max(1, min(self.options.chunk_rows, int(rate)))
@@ -256,7 +189,7 @@ class _Load:
         at = Spot(counts.offset, counts.ordinal, counts.line)
         if self.watchful and at.ordinal:
             self._remember(reader, at.ordinal)
-        for batch in sources.read(self.path, self.layout, at, size, decimals=reader.decimals):
+        for batch in reader.batches(at, size):
             with self.conn.transaction():
                 self.conn.execute(_TIMEOUT, (self.timeout_ms,))
                 joined.step(alone=self.target.table.partitioned)
@@ -267,44 +200,70 @@ class _Load:
             if rate is not None:
                 time.sleep(max(0.0, (counts.records - before) / rate - (time.monotonic() - began)))
 
-    def _remember(self, reader: _Reader, ordinal: int) -> None:
+    def _remember(self, reader: Reader, ordinal: int) -> None:
         """The keys that an earlier run of this load has met."""
-        for batch in sources.read(self.path, self.layout, Spot(), self.options.chunk_rows, decimals=reader.decimals):
-            batch.items = [item for item in batch.items if item.ordinal < ordinal]
-            for _ in reader.rows(batch):
+        for batch in reader.batches(Spot(), self.options.chunk_rows):
+            past: Batch | Lines = batch
+            if batch.after.ordinal > ordinal:
+                past = reader.records(batch)
+                past.items = [item for item in past.items if item.ordinal < ordinal]
+            for _ in reader.text(past):
                 pass
-            reader.seen.update(reader.lines)
+            reader.seen.update(reader.known())
             if batch.after.ordinal >= ordinal:
                 return
 
-    def _chunk(self, joined: Joined, reader: _Reader, batch: Batch) -> None:
+    def _chunk(self, joined: Joined, reader: Reader, batch: Batch | Lines) -> None:
         counts = joined.counts
         if self.unkeyed:
-            self.bulk.copy(reader.rows(batch))
-            counts.landed += len(reader.lines)
+            self.bulk.copy(reader.text(batch))
+            counts.landed += reader.taken
         elif not (self.direct and self._straight(reader, batch, counts)):
             self.direct = False
-            rows = list(reader.rows(batch))
-            self._settle(joined, reader, self._upserted(reader, batch, rows))
+            if not self._merged(joined, reader, batch):
+                rows = list(reader.rows(batch))
+                self._settle(joined, reader, self._upserted(reader, batch, rows))
             if self.watchful:
-                reader.seen.update(reader.lines)
+                reader.seen.update(reader.known())
         counts.offset, counts.ordinal, counts.line = batch.after
         self._keep(reader.bad, counts)
 
-    def _straight(self, reader: _Reader, batch: Batch, counts: Counts) -> bool:
+    def _merged(self, joined: Joined, reader: Reader, batch: Batch | Lines) -> bool:
+        """Whether the chunk could be merged at once: no key of it stands twice, and PostgreSQL refuses none."""
+        if isinstance(batch, Batch) or self.target.table.partitioned:
+            return False
+        try:
+            with self.conn.transaction():
+                merged = self.bulk.merge(reader.text(batch), joined.version)
+                keys = reader.known()
+                if merged.twice or len(set(keys)) != len(keys) or not reader.seen.isdisjoint(keys):
+                    raise _Twice
+                self.conn.execute(_CHECK)
+        except _Twice:
+            return False
+        except psycopg.Error as error:
+            if not is_refusal(error):
+                raise
+            return False
+        counts = joined.counts
+        counts.landed, counts.equal = counts.landed + merged.landed, counts.equal + merged.equal
+        counts.newer, counts.deleted = counts.newer + merged.newer, counts.deleted + merged.deleted
+        return True
+
+    def _straight(self, reader: Reader, batch: Batch | Lines, counts: Counts) -> bool:
         """Whether the rows could go straight into the table, because it held none of their keys."""
         try:
             with self.conn.transaction():
-                self.bulk.copy(reader.rows(batch))
+                self.bulk.copy(reader.text(batch))
                 self.conn.execute(_CHECK)
         except psycopg.Error as error:
             if not is_refusal(error):
                 raise
             return False
-        counts.landed += len(reader.lines)
+        counts.landed += reader.taken
         return True
 
-    def _upserted(self, reader: _Reader, batch: Batch, rows: list[Row]) -> set[str]:
+    def _upserted(self, reader: Reader, batch: Batch | Lines, rows: list[Row]) -> set[str]:
         """Keys of the rows that landed; what PostgreSQL refuses is found by halves and rejected, the rest lands."""
         try:
             with self.conn.transaction():
@@ -319,13 +278,14 @@ class _Load:
                 return self._upserted(reader, batch, rows[:half]) | self._upserted(reader, batch, rows[half:])
             literal = str(rows[0][0])
             ordinal, line = reader.lines.pop(literal)
-            text = next(canonical_text(item.value) for item in batch.items if item.ordinal == ordinal)
+            items = reader.records(batch).items
+            text = next(canonical_text(item.value) for item in items if item.ordinal == ordinal)
             reason = f"{error.diag.message_primary or type(error).__name__} [{error.sqlstate}]"
             path = error.diag.column_name or error.diag.constraint_name or ""
             reader.bad.append(Bad(ordinal, line, literal, path, reason, text[: sources.SHOWN_CHARS]))
             return set()
 
-    def _settle(self, joined: Joined, reader: _Reader, landed: set[str]) -> None:
+    def _settle(self, joined: Joined, reader: Reader, landed: set[str]) -> None:
         """Count what became of each row of a chunk."""
         counts = joined.counts
         counts.landed += len(landed)
@@ -426,13 +386,15 @@ def load(db: Database, target: Target, path: Path, layout: Layout, options: Opti
 
 def look(target: Target, path: Path, layout: Layout, tell: Callable[[Counts, int], None]) -> tuple[Counts, list[Bad]]:
     """A load without a table: how many records would be taken, and the first that would not. Raises FileMalformed."""
-    reader = _Reader(target, layout, 1)
+    reader = Reader(target, path, layout, 1)
     counts = Counts()
     bad: list[Bad] = []
     whole = path.stat().st_size
     with collector_paused():
-        for batch in sources.read(path, layout, Spot(), CHUNK_ROWS, decimals=reader.decimals):
-            counts.landed += sum(1 for _ in reader.rows(batch))
+        for batch in reader.batches(Spot(), CHUNK_ROWS):
+            for _ in reader.text(batch):
+                pass
+            counts.landed += reader.taken
             counts.rejected += len(reader.bad)
             counts.offset, counts.ordinal, counts.line = batch.after
             bad += reader.bad[: BAD_SHOWN - len(bad)] if len(bad) < BAD_SHOWN else []

@@ -8,6 +8,7 @@ cannot be told.
 from __future__ import annotations
 
 import codecs
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -113,31 +114,60 @@ def read(path: Path, layout: Layout, at: Spot, size: int, *, decimals: bool = Fa
 # One JSON value a line.
 
 
+@dataclass(slots=True)
+class Lines:
+    """Lines of a JSONL file as they are, from `at` on; `after` is known once they have been read."""
+
+    lines: list[bytes]
+    at: Spot
+    after: Spot = field(default_factory=Spot)
+
+    def batch(self, decode: json.JSONDecoder) -> Batch:
+        """Their records."""
+        batch, ordinal = Batch(), self.at.ordinal
+        for line, raw in enumerate(self.lines, self.at.line + 1):
+            if raw.isspace():
+                continue
+            one = line_record(raw, ordinal, line, decode)
+            (batch.items if isinstance(one, Item) else batch.bad).append(one)  # type: ignore[arg-type]
+            ordinal += 1
+        batch.after = self.after
+        return batch
+
+
+def read_lines(path: Path, at: Spot, size: int) -> Iterator[Lines]:
+    """`size` lines of a JSONL file at a time; the last ones may be none. Raises FileMalformed."""
+    try:
+        with path.open("rb") as file:
+            file.seek(at.offset)
+            while True:
+                lines = Lines(list(itertools.islice(file, size)), at)
+                blank = sum(map(bytes.isspace, lines.lines))
+                read = sum(map(len, lines.lines))
+                at = Spot(at.offset + read, at.ordinal + len(lines.lines) - blank, at.line + len(lines.lines))
+                lines.after = at
+                yield lines
+                if len(lines.lines) < size:
+                    return
+    except OSError as failure:
+        raise FileMalformed(path=str(path), reason=failure.strerror or str(failure)) from failure
+
+
+def line_record(raw: bytes, ordinal: int, line: int, decode: json.JSONDecoder) -> Item | Bad:
+    """The record of one line, or why there is none."""
+    try:
+        text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
+        value = _whole(decode.scan_once, text) if text[0] in "{[" else decode.decode(text)  # type: ignore[attr-defined]
+    except (ValueError, RecursionError) as failure:
+        return Bad(ordinal, line, None, "", _why(failure), _shown(raw))
+    return Item(ordinal, line, None, value)
+
+
 def _read_lines(
     file: BinaryIO, path: Path, layout: Layout, at: Spot, size: int, decode: json.JSONDecoder
 ) -> Iterator[Batch]:
-    file.seek(at.offset)
-    offset, ordinal, line = at
-    batch = Batch()
-    scan = decode.scan_once  # type: ignore[attr-defined]
-    for raw in file:
-        offset += len(raw)
-        line += 1
-        if raw.isspace():
-            continue
-        try:
-            text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
-            value = _whole(scan, text) if text[0] in "{[" else decode.decode(text)
-            batch.items.append(Item(ordinal, line, None, value))
-        except (ValueError, RecursionError) as failure:
-            batch.bad.append(Bad(ordinal, line, None, "", _why(failure), _shown(raw)))
-        ordinal += 1
-        if len(batch) >= size:
-            batch.after = Spot(offset, ordinal, line)
-            yield batch
-            batch = Batch()
-    batch.after = Spot(offset, ordinal, line)
-    yield batch
+    for lines in read_lines(path, at, size):
+        yield lines.batch(decode)
 
 
 def _whole(scan: Any, text: str) -> Any:
