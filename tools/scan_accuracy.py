@@ -140,7 +140,8 @@ def score(package: Package, folder: Path) -> Score:
     stores = [each for each in catalogue.stores() if not _is_test(each.path)]
     result, left = Score(), list(package["stores"])
     for found in stores:
-        label = next((each for each in left if _names(each, found)), None)
+        named = sorted((each for each in left if _names(each, found)), key=lambda each: each["path"] != found.path)
+        label = next(iter(named), None)
         if label is not None:
             left.remove(label)
             result.right.append(_text(found))

@@ -59,6 +59,7 @@ def _database(slot: Slot) -> Verdict:
     return Verdict("store", [f"{slot.container}: a database that ends with the process"])
 
 
+_MOMENTS = frozenset({"last", "time", "times", "timestamp", "timestamps"})
 _CLOCKS = re.compile(r"(^|\.)(time|monotonic|perf_counter|now|utcnow|today)$")
 
 
@@ -207,7 +208,8 @@ class _Case(Likeness):
             return Verdict("store", ["records in a shelf: one process at a time, no queries"])
         sites = file_sites(slot)
         doors = [entry for at, _, _ in sites for entry in self.world.entries(at)]
-        if serving(tuple(doors)) or self.world.files[slot.path].main_line or doors or self._in_service():
+        alone = self.world.files[slot.path].main_line or slot.path in self.world.runs
+        if serving(tuple(doors)) or alone or doors or self._in_service():
             return Verdict("store", [f"{slot.container} is read and written again as a whole"])
         return Verdict("other", ["a file of a library: nothing here serves requests"])
 
@@ -255,7 +257,9 @@ class _Case(Likeness):
             return "replaced as a whole by what was computed, never added to"
         if parts(slot.annotation)[0].lower() == "tuple":
             return "a tuple that is replaced as a whole"
-        if self._moments() and not Evidence(self, _doors(self.world, self.later)).domain():
+        of_many = slot.container not in PLAIN and self.own_words & _MOMENTS
+        entered = Evidence(self, _doors(self.world, self.later)).domain() and not of_many
+        if not entered and self._moments():
             return "when something happened last, which begins again"
         if slot.kind in {"instance", "module"} and self._set_up():
             return "filled only by what puts the program together"
@@ -294,7 +298,18 @@ class _Case(Likeness):
             return ""
         if (self._in_service() or slot.path in self.world.runs) and not doors and self._unreached_counts():
             return "written by functions of a service whose caller is not in sight"
+        if not doors and slot.path not in self.world.libraries and self._handed_by_strangers():
+            return "written by functions whose callers are not in sight"
         return ""
+
+    def _handed_by_strangers(self) -> bool:
+        """Whether functions that nothing here calls put in what they are given, and it can only be records."""
+        if EXAMPLE_PATHS.search(self.slot.path) or self.slot.container in PLAIN:
+            return False
+        if getattr(self, "why_long", "").endswith("which runs at start"):
+            return False
+        given = [use for use in self.later if use.how in INSERTS and use.at not in self.world.started]
+        return any(self._given(use, anywhere=True) for use in given) and Evidence(self, []).total() >= SURE
 
     def _of_server(self) -> bool:
         owner = (self.slot.key[0], self.slot.key[1])
@@ -356,8 +371,21 @@ class _Case(Likeness):
 
     def _moments(self) -> bool:
         """Whether nothing is put in but the time at which it is put in."""
-        values = [use.value for use in self.later if use.how in INSERTS]
-        return bool(values) and all(value[0] == "c" and _CLOCKS.search(value[1]) for value in values)
+        puts = [use for use in self.later if use.how in INSERTS and not self._kept_of_itself(use)]
+        return bool(puts) and all(self._moment(use.at, use.value) for use in puts)
+
+    def _kept_of_itself(self, use: Use) -> bool:
+        """Whether a part is replaced by what is left of it."""
+        return use.value[0] == "d" and re.split(r"[.\[(]", use.value[1].removeprefix("self."))[0] == self.slot.name
+
+    def _moment(self, at: At, value: Val) -> bool:
+        scopes = self.world.files[at[0]].scopes
+        if value[0] == "p":
+            scope = scopes[at[1]]
+            binds = (*scope.binds, *scopes[scope.parent].binds)
+            found = [bind.value for bind in binds if bind.target == value[1]]
+            return bool(found) and all(each[0] == "c" and _CLOCKS.search(each[1]) for each in found)
+        return value[0] == "c" and bool(_CLOCKS.search(value[1]))
 
     def _registered_first(self) -> bool:
         """Whether all that is in it was registered, by functions that no door leads to."""

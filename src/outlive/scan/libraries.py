@@ -42,7 +42,7 @@ def libraries(files: Mapping[str, Summary], entries: Mapping[At, Entry], started
             continue
         met = sum(doors[each] for each in paths)
         begins = any(_begins(files[each], started) for each in paths) or any(each in offered for each in paths)
-        mains = any(files[each].main_line for each in paths)
+        mains = any(files[each].main_line and (doors[each] or each.endswith("__main__.py")) for each in paths)
         if not (begins or (mains and met >= FEW_DOORS) or met >= MANY_DOORS):
             found.update(paths)
     return found
