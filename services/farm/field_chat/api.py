@@ -18,6 +18,7 @@ from services.farm.field_chat.stores import messages, participants, service, thr
 Limit = Annotated[int, Query(ge=1, le=100)]
 router = APIRouter(prefix="/chat")
 manager = ConnectionManager()
+NOTHING = outlive.json_response(b"[]")
 
 
 @router.post("/threads")
@@ -31,9 +32,11 @@ async def list_threads(
     tenant_id: str, user_id: str | None = None, scope_type: str | None = None, limit: Limit = 50,
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:  # fmt: skip
-    """Threads that are not archived, the one with the last message first."""
-    filters = answers.given(scope_type=scope_type)
-    if user_id is not None:
+    """Threads that are not archived, the one with the last message first; an empty filter is none."""
+    if not tenant_id:
+        return NOTHING
+    filters = answers.given(scope_type=scope_type or None)
+    if user_id:
         mine = await participants.repository.for_tenant(tenant_id).find(user_id=user_id)
         filters["thread_id__in"] = [each.thread_id for each in mine]
     repository = threads.repository.for_tenant(tenant_id)
@@ -44,11 +47,7 @@ async def list_threads(
 
 @router.get("/threads/by-scope/{scope_type}/{scope_id}")
 async def get_by_scope(scope_type: str, scope_id: str, tenant_id: str) -> Response:
-    repository = threads.repository.for_tenant(tenant_id)
-    found = await repository.find(scope_type=talk.scope_of(scope_type), scope_id=scope_id, limit=1)
-    if not found:
-        raise talk.failed("thread_not_found")
-    return answers.record(threads.repository, found[0])
+    return answers.record(threads.repository, await talk.thread_of_scope(tenant_id, scope_type, scope_id))
 
 
 @router.get("/threads/{thread_id}")
@@ -92,8 +91,10 @@ async def search(
     tenant_id: str, q: Annotated[str, Query(min_length=2)], thread_id: UUID | None = None,
     sender_id: str | None = None, limit: Limit = 50,
 ) -> Response:  # fmt: skip
-    """Messages whose text has the words in any case, the newest first."""
-    filters = answers.given(thread_id=thread_id and str(thread_id), sender_id=sender_id)
+    """Messages whose text has the words in any case, the newest first; an empty filter is none."""
+    if not tenant_id:
+        return NOTHING
+    filters = answers.given(thread_id=thread_id and str(thread_id), sender_id=sender_id or None)
     repository = messages.repository.for_tenant(tenant_id)
     return outlive.json_response(
         await repository.find_json(order_by="-created_at", limit=limit, text__icontains=q, **filters)
@@ -120,6 +121,8 @@ async def mark_read(thread_id: UUID, tenant_id: str, body: MarkRead) -> dict[str
 
 @router.get("/unread-counts")
 async def unread_counts(tenant_id: str, user_id: str) -> dict[str, Any]:
+    if not tenant_id:
+        return {"total_unread": 0, "threads": {}}
     found = await participants.repository.for_tenant(tenant_id).find(user_id=user_id, unread_count__gt=0)
     counts = {each.thread_id: each.unread_count for each in found}
     return {"total_unread": sum(counts.values()), "threads": counts}

@@ -43,10 +43,19 @@ def scope_of(text: str) -> Scope:
 
 async def thread_of(tenant: str, thread_id: str) -> Thread:
     """Raises 404 where the tenant has no such thread."""
-    held: Thread | None = await threads.repository.for_tenant(tenant).get(thread_id)
+    held: Thread | None = await threads.repository.for_tenant(tenant).get(thread_id) if tenant else None
     if held is None:
         raise failed("thread_not_found")
     return held
+
+
+async def thread_of_scope(tenant: str, scope_type: str, scope_id: str) -> Thread:
+    """Raises 404 where the tenant has no such thread, as of a scope that there is not."""
+    scope = {"scope_type": scope_type, "scope_id": scope_id}
+    found: list[Thread] = await threads.repository.for_tenant(tenant).find(**scope, limit=1) if tenant else []
+    if not found:
+        raise failed("thread_not_found")
+    return found[0]
 
 
 async def begun(body: CreateThread) -> Thread:
@@ -136,22 +145,21 @@ async def _join(thread: Thread, user: str, by: str | None) -> None:
 
 
 async def left(tenant: str, thread_id: str, user: str) -> None:
-    """Takes a user out of a thread. Raises 404 where there is none."""
+    """Takes a user out of a thread. Raises 404 for one who is in no such thread."""
 
     async def leave() -> None:
-        await thread_of(tenant, thread_id)
-        if not await participants.repository.for_tenant(tenant).delete(f"{thread_id}/{user}"):
+        if not tenant or not await participants.repository.for_tenant(tenant).delete(f"{thread_id}/{user}"):
             raise failed("participant_not_found")
 
     await alone(service, ("thread", thread_id), leave)
 
 
 async def read(tenant: str, thread_id: str, body: MarkRead) -> None:
-    """Nothing is unread for a participant; for others this says nothing. Raises 404 without the thread."""
+    """Nothing is unread for a participant; for others, and where there is no such thread, this says nothing."""
 
     async def mark() -> None:
-        await thread_of(tenant, thread_id)
         seen = {"last_read_at": clock.now(), "last_read_message_id": body.last_read_message_id, "unread_count": 0}
         await participants.repository.for_tenant(tenant).patch(f"{thread_id}/{body.user_id}", **seen)
 
-    await alone(service, ("thread", thread_id), mark)
+    if tenant:
+        await alone(service, ("thread", thread_id), mark)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Response
 import outlive
 from services.farm.common import answers, clock, settings
 from services.farm.common.app import build
-from services.farm.common.tenant import TenantHeader
+from services.farm.common.tenant import TenantHeader, nameless, scoped
 from services.farm.field_ops.records import COMPLETED, SCHEDULED, Field, Operation
 from services.farm.field_ops.schemas import FieldCreate, FieldUpdate, OperationCreate
 from services.farm.field_ops.stores import FIELD, OPERATION, fields, operations, service
@@ -31,11 +31,6 @@ async def asking_tenant(header: TenantHeader = None) -> str | None:
 Asking = Annotated[str | None, Depends(asking_tenant)]
 
 
-def scoped(store: Any, tenant: str | None) -> Any:
-    """The store's repository for a tenant, or across all where nobody is asked for."""
-    return store.repository.across_tenants() if tenant is None else store.repository.for_tenant(tenant)
-
-
 @router.post("/fields")
 async def create_field(asking: Asking, body: FieldCreate) -> Response:
     _may(asking, body.tenant_id)
@@ -49,7 +44,9 @@ async def create_field(asking: Asking, body: FieldCreate) -> Response:
 @router.get("/fields")
 async def list_fields(asking: Asking, tenant_id: str, skip: Skip = 0, limit: Limit = 50) -> Response:
     _may(asking, tenant_id)
-    return await answers.page(scoped(fields, tenant_id), "items", limit=limit, offset=skip, skip="skip")
+    return await answers.page(
+        scoped(fields, tenant_id), "items", limit=limit, offset=skip, skip="skip", **nameless(tenant_id)
+    )
 
 
 @router.get("/fields/{field_id}")
@@ -107,11 +104,12 @@ async def complete_operation(asking: Asking, operation_id: str) -> dict[str, str
 @router.get("/stats/tenant/{tenant_id}")
 async def tenant_stats(asking: Asking, tenant_id: str) -> dict[str, Any]:
     _may(asking, tenant_id)
-    held, done = scoped(fields, tenant_id), await scoped(operations, tenant_id).count(by="status")
+    held, own = scoped(fields, tenant_id), nameless(tenant_id)
+    done = await scoped(operations, tenant_id).count(by="status", **own)
     return {
         "tenant_id": tenant_id,
-        "fields_count": await held.count(),
-        "total_area_hectares": float(await held.sum("area_hectares")),
+        "fields_count": await held.count(**own),
+        "total_area_hectares": float(await held.sum("area_hectares", **own)),
         "operations": {
             "total": sum(done.values()), "scheduled": done.get(SCHEDULED, 0), "completed": done.get(COMPLETED, 0),
         },

@@ -6,18 +6,19 @@ from fastapi import APIRouter, Query, Response
 
 from services.farm.common import answers
 from services.farm.common.app import build
+from services.farm.common.tenant import scoped
 from services.farm.inventory.records import AlertSettings
 from services.farm.inventory.schemas import AlertSettingsModel
 from services.farm.inventory.stores import service, settings
 
 router = APIRouter(prefix="/v1/alerts")
-Tenant = Annotated[str, Query(alias="tenant_id", pattern=r"^[^\x00]+$")]
+Tenant = Annotated[str, Query(alias="tenant_id", pattern=r"^[^\x00]*$")]
 
 
 @router.get("/settings")
 async def get_settings(tenant: Tenant = "tenant_demo") -> Response:
     """The tenant's settings, or the defaults."""
-    repository = settings.repository.for_tenant(tenant)
+    repository = scoped(settings, tenant)
     return answers.record(repository, await repository.get(tenant) or AlertSettings(tenant))
 
 

@@ -86,6 +86,26 @@ def test_a_thread_is_found_by_id_and_by_scope(http: Running, tenant: str) -> Non
         assert (other.status_code, other.json()["detail"]["error"]) == (404, "thread_not_found")
         assert http.get(path).status_code == 422
     assert http.get("/chat/threads/x", params={"tenant_id": tenant}).status_code == 422
+    nowhere = http.get("/chat/threads/by-scope/x/s2", params={"tenant_id": tenant})
+    assert (nowhere.status_code, nowhere.json()["detail"]["error"]) == (404, "thread_not_found")
+
+
+@in_every_phase
+def test_the_empty_tenant_has_nothing(http: Running, tenant: str) -> None:
+    """Its lists are empty, it finds no thread, and it cannot begin one."""
+    thread = begin(http, tenant)
+    path, nobody = f"/chat/threads/{thread['thread_id']}", {"tenant_id": ""}
+    assert http.get("/chat/threads", params=nobody).json() == []
+    assert http.get("/chat/messages/search", params={**nobody, "q": "ab"}).json() == []
+    assert unread(http, "", "ali") == {"total_unread": 0, "threads": {}}
+    for asked in (
+        http.get(path, params=nobody), http.get("/chat/threads/by-scope/field/s", params=nobody),
+        http.get(f"{path}/messages", params=nobody), send(http, {**thread, **nobody}),
+        add(http, {**thread, **nobody}, "u"), http.post(f"{path}/archive", params={**nobody, "archived_by": "u"}),
+    ):  # fmt: skip
+        assert (asked.status_code, asked.json()["detail"]["error"]) == (404, "thread_not_found")
+    body = {**nobody, "scope_type": "field", "scope_id": "s", "created_by": "u"}
+    assert http.post("/chat/threads", json=body).status_code == 422
 
 
 @in_every_phase
@@ -151,7 +171,8 @@ def test_threads_are_listed_by_their_last_message(http: Running, tenant: str) ->
     assert listed(limit=1, offset=1) == ids[1:2]
     assert listed(scope_type="task") == ids[1:]
     assert listed(user_id="sara") == ids[2:]
-    assert listed(user_id="nobody") == []
+    assert listed(user_id="nobody") == listed(scope_type="x") == []
+    assert listed(user_id="", scope_type="") == ids
 
 
 @in_every_phase
@@ -170,6 +191,10 @@ def test_unread_counts(http: Running, tenant: str) -> None:
     path = f"/chat/threads/{here}/read"
     for user in ("sara", "a stranger"):
         assert http.post(path, params={"tenant_id": tenant}, json={"user_id": user}).status_code == 200
+    nowhere = f"/chat/threads/{uuid.uuid4()}"
+    assert http.post(f"{nowhere}/read", params={"tenant_id": tenant}, json={"user_id": "sara"}).status_code == 200
+    missing = http.delete(f"{nowhere}/participants/sara", params={"tenant_id": tenant})
+    assert (missing.status_code, missing.json()["detail"]["error"]) == (404, "participant_not_found")
     assert unread(http, tenant, "sara") == {"total_unread": 1, "threads": {there: 1}}
     gone = f"/chat/threads/{here}/participants/omar"
     assert [http.delete(gone, params={"tenant_id": tenant}).status_code for _ in range(2)] == [200, 404]

@@ -126,6 +126,19 @@ def test_stats_of_a_tenant(http: Running, tenant: str) -> None:
     assert body["operations"] == {"total": 2, "scheduled": 1, "completed": 1}
 
 
+def test_the_empty_name_is_a_tenant_too(http: Running, tenant: str) -> None:
+    """Its fields and operations are its own."""
+    kept = http.get("/fields", params={"tenant_id": ""}).json()["total"]
+    made = http.post("/fields", json={"tenant_id": "", "name": "n", "area_hectares": 2}).json()
+    http.post("/fields", json={"tenant_id": tenant, "name": "n", "area_hectares": 3})
+    body = {"tenant_id": "", "field_id": made["id"], "operation_type": "x"}
+    assert http.post("/operations", json=body).status_code == 200
+    listed = http.get("/fields", params={"tenant_id": "", "limit": 100}).json()
+    assert (listed["total"], listed["items"][-1]["id"]) == (kept + 1, made["id"])
+    assert {each["tenant_id"] for each in listed["items"]} == {""}
+    assert http.get("/operations", params={"field_id": made["id"]}).json()["total"] == 1
+
+
 @in_every_phase
 def test_strict_tenants(http: Running, tenant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With STRICT_TENANTS a header is needed, and another tenant's records are not there."""

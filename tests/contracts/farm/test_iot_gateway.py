@@ -131,8 +131,9 @@ def test_batches(http: Running, tenant: str, field: str) -> None:
     def send(*readings: dict[str, Any], **more: Any) -> Any:
         return http.post("/sensor/batch", json={**who, "readings": readings, **more})
 
-    answer = send(good, {"sensor_type": "soil_moisture"}, {"value": 3}, good)
+    answer = send(good, {"sensor_type": "soil_moisture"}, {"value": 3}, {}, good, {**good, "value": None})
     assert (answer.status_code, answer.json()["count"]) == (200, 2)
+    assert send({**good, "value": "40"}, {**good, "value": True}, {"sensor_type": "", "value": 1}).json()["count"] == 0
     assert send(good, {**good, "value": 1000}).status_code == 400
     assert send(good, device_id="nobody").status_code == 404
     assert send(good, tenant_id="other").status_code == 403

@@ -95,9 +95,8 @@ def authorized(device_id: str, tenant_id: str, field_id: str) -> None:
 async def add_reading(data: SensorReading) -> dict[str, Any]:
     authorized(data.device_id, data.tenant_id, data.field_id)
     if not in_range(data.sensor_type, data.value):
-        raise HTTPException(
-            422, [{"type": "value_error", "loc": ["body", "value"], "msg": f"{data.value} is out of range"}]
-        )
+        told = f"{data.value} is out of range for {data.sensor_type}"
+        raise HTTPException(422, [{"type": "value_error", "loc": ["body", "value"], "msg": told}])
     kind = data.sensor_type.lower()
     registry.heard(data.device_id, {"sensor_type": kind, "value": data.value, "unit": data.unit})
     return {"status": "ok", "device_id": data.device_id, "sensor_type": kind, "value": data.value}
@@ -107,7 +106,9 @@ async def add_reading(data: SensorReading) -> dict[str, Any]:
 async def add_batch(data: BatchReading) -> dict[str, Any]:
     authorized(data.device_id, data.tenant_id, data.field_id)
     complete = [
-        r for r in data.readings if isinstance(r.get("sensor_type"), str) and isinstance(r.get("value"), (int, float))
+        r
+        for r in data.readings
+        if isinstance(r.get("sensor_type"), str) and r["sensor_type"] and type(r.get("value")) in (int, float)
     ]
     for reading in complete:
         if not in_range(reading["sensor_type"], reading["value"]):
