@@ -25,6 +25,7 @@ PRIORITIES: LiteralString = "(ARRAY['low', 'medium', 'high', 'critical'])[1 + m 
 MACHINES: LiteralString = "(ARRAY['tractor', 'pump', 'drone', 'harvester', 'sensor'])[1 + m % 5]"
 OPERATIONS: LiteralString = "(ARRAY['operational', 'maintenance', 'inactive', 'repair'])[1 + m / 5 % 4]"
 Columns = dict[str, LiteralString]
+MANY = 200_000  # rows from which on it is quicker to make the indexes afterwards
 
 # Table by table, parents first: the share of the rows that it gets, and its columns.
 SERVICES: dict[str, dict[str, tuple[float, Columns]]] = {
@@ -145,9 +146,26 @@ SERVICES: dict[str, dict[str, tuple[float, Columns]]] = {
 def fill(address: Address, service: str, rows: int, tenants: int) -> None:
     """Fills a service's tables, which are empty but for its seeds, and lets the planner know of it."""
     with psycopg.connect(address.conninfo(), autocommit=True) as conn:
+        conn.execute("SET maintenance_work_mem = '256MB'")
         for table, (share, columns) in SERVICES[service].items():
+            again = _drop_indexes(conn, table) if rows >= MANY else []
             conn.execute(_insert(conn, table, columns), {"rows": int(rows * share), "tenants": tenants})
+            for make in again:
+                conn.execute(make.encode())
         conn.execute("VACUUM ANALYZE")
+
+
+def _drop_indexes(conn: psycopg.Connection[Any], table: str) -> list[str]:
+    """Drops the indexes that no constraint needs; the statements that make them again."""
+    found = conn.execute(
+        "SELECT i.indexrelid::regclass::text, replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ')"
+        " FROM pg_index AS i WHERE i.indrelid = %s::regclass"
+        " AND NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conindid = i.indexrelid)",
+        [table],
+    ).fetchall()
+    for name, _ in found:
+        conn.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
+    return [make for _, make in found]
 
 
 def _insert(conn: psycopg.Connection[Any], table: str, columns: Columns) -> sql.Composed:

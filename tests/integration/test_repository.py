@@ -67,6 +67,9 @@ def test_reads(either: Shelf) -> None:
     assert repository.count(title__gt="a").result() == 2
     assert repository.sum("weight").result() == 3.5
     assert repository.avg("weight").result() == 1.75
+    assert repository.figures("weight").result() == (3, 2, 3.5, 1.75)
+    by_title = repository.figures("weight", by="title", title__ne="b").result()
+    assert list(by_title.items()) == [("c", (1, 1, 1.5, 1.5)), ("a", (1, 0, 0.0, None))]
     assert repository.min("title").result() == "a"
     assert repository.max("weight", by="title").result() == {"c": 1.5, "a": None, "b": 2.0}
 

@@ -314,6 +314,8 @@ def test_an_own_encoder_and_single_records(database: Database) -> None:
         assert Short(asked.shelf).find_json().result() == b"[1,2]"
         assert asked.repository.get_json(3).result() is None
         assert asked.repository.get_json(2).result() == encode_record(Data(2, "b"))
+        assert asked.repository.get_json(2, name="b").result() == encode_record(Data(2, "b"))
+        assert asked.repository.get_json(2, name="c").result() is None
 
     async def at_once() -> list[Any]:
         try:
@@ -325,6 +327,7 @@ def test_an_own_encoder_and_single_records(database: Database) -> None:
     given = [Data(1), None, Data(2, "b"), Data(3, at=dt.datetime(2024, 1, 2, tzinfo=EAST))]
     for asked.shelf.by_sql in (False, True):
         assert asyncio.run(at_once()) == [each and encode_record(each) for each in given]
+        assert asked.repository.get_json(3, at=given[3].at).result() == encode_record(given[3])  # the column's, not exact
 
 
 def served(declared: Any, answer: Callable[[], Any]) -> bytes:

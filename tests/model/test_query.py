@@ -415,7 +415,7 @@ def ask(repository: Repository, query: dict[str, Any]) -> dict[str, str]:
         "groups": outcome(lambda: repository.count(by=several(query), **filters).result()),
         "pages": outcome(lambda: paged(repository, query)),
     }
-    for name in ("sum", "avg", "min", "max"):
+    for name in ("sum", "avg", "figures", "min", "max"):
         total = functools.partial(getattr(repository, name), field, **filters)
         answers[name] = outcome(lambda total=total: total(by=by).result())  # type: ignore[misc]
     return answers

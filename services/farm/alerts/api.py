@@ -99,7 +99,8 @@ async def delete_rule(rule_id: str) -> dict[str, str]:
 
 @router.get("/{alert_id}")
 async def get_alert(tenant: Tenant, alert_id: str) -> Response:
-    return _shown(await _owned(tenant, alert_id))
+    body = await alerts.repository.for_tenant(tenant).get_json(alert_id)
+    return _shown(await _owned(tenant, alert_id)) if body is None else outlive.json_response(body)
 
 
 @router.patch("/{alert_id}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import re
 from collections import Counter
@@ -30,12 +29,11 @@ async def of(field_id: str | None, period: str) -> dict[str, Any]:
     if field_id:
         filters["fields__has"] = field_id
     repository = alerts.repository.across_tenants()
-    counts, hours = await asyncio.gather(
-        repository.count(by=("status", "type", "severity"), **filters),
-        repository.avg("resolution_hours", status=Status.RESOLVED, **filters),
-    )
-    by_status, by_type, by_severity = (_by(counts, at) for at in range(3))
-    total = sum(counts.values())
+    figures = await repository.figures("resolution_hours", by=("status", "type", "severity"), **filters)
+    by_status, by_type, by_severity = (_by(figures, at) for at in range(3))
+    total = by_status.total()
+    resolved = [each for (status, _, _), each in figures.items() if status == Status.RESOLVED]
+    hours, known = sum(each.sum for each in resolved), sum(each.values for each in resolved)
     return {
         "total_alerts": total,
         "active_alerts": by_status.get("active", 0),
@@ -44,15 +42,15 @@ async def of(field_id: str | None, period: str) -> dict[str, Any]:
         "by_status": by_status,
         "acknowledged_rate": _percent(by_status.get("acknowledged", 0), total),
         "resolved_rate": _percent(by_status.get("resolved", 0), total),
-        "average_resolution_hours": None if hours is None else round(float(hours), 2),
+        "average_resolution_hours": round(hours / known, 2) if known else None,
     }
 
 
-def _by(counts: dict[tuple[Any, ...], int], at: int) -> Counter[str]:
-    """The counts by one of their parts."""
+def _by(figures: dict[tuple[Any, ...], Any], at: int) -> Counter[str]:
+    """How many there are by one part of their labels."""
     added: Counter[str] = Counter()
-    for values, count in counts.items():
-        added[values[at]] += count
+    for label, each in figures.items():
+        added[label[at]] += each.records
     return added
 
 

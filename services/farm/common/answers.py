@@ -12,9 +12,9 @@ from fastapi import HTTPException, Response
 import outlive
 
 
-async def one(repository: Any, key: Any, missing: str) -> Response:
-    """The record of a key. Raises 404 with the text `missing`."""
-    body = await repository.get_json(key)
+async def one(repository: Any, key: Any, missing: str, **filters: Any) -> Response:
+    """The record of a key that passes the filters. Raises 404 with the text `missing`."""
+    body = await repository.get_json(key, **filters)
     if body is None:
         raise HTTPException(404, missing)
     return outlive.json_response(body)

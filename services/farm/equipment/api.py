@@ -125,8 +125,7 @@ async def get_by_qr(tenant: Tenant, qr_code: str) -> Response:
 
 @router.get("/{equipment_id}")
 async def get_equipment(tenant: Tenant, equipment_id: str) -> Response:
-    repository = machines(tenant)
-    return answers.record(repository, _there(await repository.live(equipment_id)))
+    return await answers.one(machines(tenant), equipment_id, NOT_FOUND, deleted_at=None)
 
 
 @router.post("", status_code=201)

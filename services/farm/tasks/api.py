@@ -82,7 +82,7 @@ async def get_analytics(tenant: Tenant, weeks: Annotated[int, Query(ge=1, le=104
 
 @router.get("/{task_id}")
 async def get_task(tenant: Tenant, task_id: str) -> Response:
-    return _shown(tenant, await tasks_of(tenant).live(task_id))
+    return await answers.one(tasks_of(tenant), task_id, NOT_FOUND, deleted_at=None)
 
 
 @router.get("/{task_id}/history")

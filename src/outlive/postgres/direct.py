@@ -50,6 +50,13 @@ class Direct:
         self._strict = [places[field] for field, _, _, none_is_null in table._readers if not none_is_null]
         self._pick_strict = _picker(self._strict)
 
+    def reader(self, field: str) -> Decode:
+        """What makes a field's value of its column's, which is not null and says all of it."""
+        table = self._table
+        columns = [*table.columns, *([] if table.key_column is None else [table.key_column])]
+        [column] = [each for each in columns if each.field == field]
+        return _decoder(table, column) or (lambda value: value)
+
     def record(self, row: Sequence[Any]) -> Any:
         """The record of a row. Raises Unholdable for a class that this process does not have."""
         if not self.usable:

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from outlive.errors import BadQuery, BadSetting
-from outlive.postgres.drive import Ask
+from outlive.postgres.drive import Ask, ReadAsk
 from outlive.query.values import plain
 
 if TYPE_CHECKING:
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from outlive.postgres.tables import StoreTable
 
 TENANT, ACROSS, POLICY = "outlive.tenant", "outlive.across", "outlive_tenant"
-ACROSS_ASK = Ask("SELECT set_config('outlive.across', 'on', true)")
+ACROSS_ASK = ReadAsk(
+    "SELECT set_config('outlive.across', 'on', true)",
+    text=b"SELECT set_config('outlive.across', 'on', true)",
+    steady=True,
+)
 _SAYS_TENANT = "current_setting('outlive.tenant', true)"
 _SAYS_ACROSS = "current_setting('outlive.across', true) = 'on'"
 _COMPARED = {sa.Uuid: "uuid", sa.Integer: "bigint", sa.String: "text"}
@@ -36,7 +40,12 @@ _COMPARED = {sa.Uuid: "uuid", sa.Integer: "bigint", sa.String: "text"}
 
 def tenant_ask(text: str) -> Ask:
     """The statement that limits its transaction to one tenant."""
-    return Ask("SELECT set_config('outlive.across', '', true), set_config('outlive.tenant', %s, true)", [text])
+    return ReadAsk(
+        "SELECT set_config('outlive.across', '', true), set_config('outlive.tenant', %s, true)",
+        [text],
+        text=b"SELECT set_config('outlive.across', '', true), set_config('outlive.tenant', $1, true)",
+        steady=True,
+    )
 
 
 def tenant_text(tenant: Any) -> str:

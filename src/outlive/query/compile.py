@@ -108,6 +108,14 @@ class Compiler:
         """The statement that brings the rows of these keys."""
         return build("SELECT {} FROM {} WHERE {}", self.columns, self.relation, self.key_in(keys))
 
+    def row_of(self, literal: Any) -> Piece:
+        """The statement that brings the row of one key, given as the key column's text."""
+        return build("SELECT {} FROM {} WHERE {}", self.columns, self.relation, self.key_is(literal))
+
+    def key_is(self, literal: Any) -> Piece:
+        """True for the row of one key, given as the key column's text."""
+        return build("{} = {}::text::{}", sql.Identifier(self.source.key_name), literal, sql.SQL(self.source.key_cast))
+
     def key_in(self, keys: Sequence[Hashable]) -> Piece:
         """True for the rows of these keys; a key that the column cannot hold has none."""
         literals = [text for each in keys if (text := self._key_text(each)) is not None]

@@ -29,10 +29,7 @@ from outlive.records.places import strip
 ALSO_UTC = '+00:00",{"pydantic":0}]}'  # how a time ends whose zone is UTC as Pydantic has it
 UNSET = "$unset"  # which fields of a Pydantic model were given; says nothing of its JSON
 
-_MOMENT: LiteralString = (
-    "'\"' || to_char({0}, 'YYYY-MM-DD\"T\"HH24:MI:SS')"
-    " || CASE WHEN mod(extract(microseconds FROM {0})::bigint, 1000000) = 0 THEN '' ELSE to_char({0}, '.US') END"
-)
+_MOMENT: LiteralString = "'\"' || replace(to_char({0}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US'), '.000000', '')"
 _NUMBER: LiteralString = (
     "CASE WHEN {0} = 0 OR (abs({0}) >= 1e-4 AND abs({0}) < 1e15)"
     " THEN {0}::text || CASE WHEN {0} = trunc({0}) THEN '.0' ELSE '' END END"
@@ -109,16 +106,24 @@ def compile_json(at: Compiler, query: Query, form: JsonForm, *, total: bool = Fa
     decided = at.decided(query.filters, strange)
     order = joined_order([*(at.ordering(each) for each in query.order), at.insertion])
     limit = build("") if query.limit is None else build(" LIMIT {}::bigint", min(query.limit, 2**62))
-    page = build(
-        "SELECT {} AS j FROM {} WHERE {} ORDER BY {}{} OFFSET {}::bigint",
-        record, at.relation, decided, order, limit, min(query.offset, 2**62),
-    )  # fmt: skip
+    offset = build(" OFFSET {}::bigint", min(query.offset, 2**62)) if query.offset else build("")
+    page = build("SELECT {} AS j FROM {} WHERE {} ORDER BY {}{}{}", record, at.relation, decided, order, limit, offset)
     return build(
         "SELECT count(*), count(j), '[' || coalesce(string_agg(j, ','), '') || ']', EXISTS ({}){} FROM ({}) AS page",
         at.odd_rows(query.filters, strange),
         build(", (SELECT count(*) FROM {} WHERE {})", at.relation, decided) if total else build(""),
         page,  # its order is the order in which it is aggregated
     )
+
+
+def compile_one(at: Compiler, query: Query, form: JsonForm, literal: Any) -> Piece | None:
+    """The statement that brings the text of the record of one key, if it passes the filters: NULL where the text is not
+    certain, and no row where the columns do not decide. None where it would never bring one."""
+    record = _rendered(at, form)
+    if record is None or not all(at.condition(each).exact for each in query.filters):
+        return None
+    decided = at.decided(query.filters, at.is_odd(query.fields))
+    return build("SELECT {} FROM {} WHERE {} AND {}", record, at.relation, at.key_is(literal), decided)
 
 
 def texts_of(at: Compiler, keys: Sequence[Hashable], form: JsonForm) -> Piece:

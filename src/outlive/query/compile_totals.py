@@ -4,6 +4,8 @@ Every row has the table's columns and then `outlive_first`, `outlive_rows`, `out
 `outlive_whole`. A row with `outlive_rows` is a group's sum; its columns are the record that was inserted first, which
 names the group. Any other row is one record to add in Python. For an extreme, PostgreSQL picks the record of each
 group that holds it.
+
+Where a group's labels are its columns' own values, `compile_groups` asks for no record at all.
 """
 
 from __future__ import annotations
@@ -19,10 +21,11 @@ from outlive.query.conditions import numeric
 from outlive.query.evaluate import Peek, record_check
 from outlive.query.language import Filter
 from outlive.query.pieces import Piece, build, joined, listed
-from outlive.query.totals import EXACT, By, Tally, Total
+from outlive.query.totals import EXACT, SUMMED, By, Group, Tally, Total
 
 R = TypeVar("R")
 DAYS = frozenset({"date", "instant", "local datetime"})
+PLAIN = frozenset({"text", "integer", "boolean", "date", "uuid"})  # domains in which equal values are one value
 
 
 def compile_total(at: Compiler, asked: Total, filters: Sequence[Filter]) -> Piece | None:
@@ -40,6 +43,50 @@ def compile_total(at: Compiler, asked: Total, filters: Sequence[Filter]) -> Piec
         at.odd_rows(filters, strange),
         answer,
     )
+
+
+def compile_groups(at: Compiler, asked: Total, filters: Sequence[Filter]) -> Piece | None:
+    """The statement that sums up the decided rows and tells whether an odd one may match; None where it cannot.
+
+    Every row: that, whether it is a group's, its first position, rows, counted, sum, whole, and then its labels.
+    """
+    plain = all(each.period is not None or at.column(each.field).domain in PLAIN for each in asked.by)
+    if not plain or asked.name in {"min", "max"} or not _feasible(at, asked):
+        return None
+    if not all(at.condition(each).exact for each in filters):
+        return None
+    fields = dict.fromkeys([*(each.field for each in filters), *asked.fields])
+    strange = at.is_odd(fields, exactly=_to_the_letter(asked))
+    labels = [build(", {}", _label(at, each)) for each in asked.by]
+    sums = build(
+        "SELECT true AS outlive_held, {} AS outlive_first, count(*) AS outlive_rows, {}{} FROM {} WHERE {}{}",
+        build("min(outlive_position)" if asked.by else "NULL::numeric"),
+        _amounts(at, asked),
+        _after_each_other(labels),
+        at.relation,
+        at.decided(filters, strange),
+        build(" GROUP BY {}", listed(build("{}", sql.Literal(7 + number)) for number in range(len(labels))))
+        if labels
+        else build(""),
+    )
+    return build(
+        "SELECT odd.found, sums.* FROM (SELECT EXISTS ({})) AS odd(found) LEFT JOIN ({}) AS sums ON true",
+        at.odd_rows(filters, strange),
+        sums,
+    )
+
+
+def add_groups(
+    asked: Total, rows: Iterable[Sequence[Any]], decode: Sequence[Callable[[Any], Any]], summed: type | None
+) -> Any:
+    """The total that the rows of `compile_groups` come to; `decode` gives each label's value."""
+    tally = Tally(asked)
+    for _, held, first, count, counted, amount, whole, *cells in rows:
+        if held:
+            values = (None if cell is None else read(cell) for read, cell in zip(decode, cells, strict=True))
+            label = tuple([each.label(value) for each, value in zip(asked.by, values, strict=True)])
+            _add(tally.group(label, first), count, counted, amount, summed or (int if whole else float))
+    return tally.answer()
 
 
 def add_rows(
@@ -65,12 +112,22 @@ def add_rows(
                 tally.group(group.label, position if first is None else first)
             continue
         group = tally.group(asked.labels(read(cells)[0], peek) if asked.by else (), first)
-        group.rows += count
-        group.counted += counted
-        if counted and amount is not None:
-            group.total = EXACT.add(group.total, Decimal(amount))
-            group.types.add(summed or (int if whole else float))
+        _add(group, count, counted, amount, summed or (int if whole else float))
     return tally.answer()
+
+
+def _add(group: Group, rows: int, counted: int, amount: Any, kind: type) -> None:
+    """Counts in what PostgreSQL made of many rows."""
+    group.rows += rows
+    group.counted += counted
+    if counted and amount is not None:
+        group.total = EXACT.add(group.total, Decimal(amount))
+        group.types.add(kind)
+
+
+def _after_each_other(pieces: Sequence[Piece]) -> Piece:
+    values = tuple(value for each in pieces for value in each.values)
+    return Piece(sql.Composed([each.text for each in pieces]), values)
 
 
 def _feasible(at: Compiler, asked: Total) -> bool:
@@ -79,13 +136,13 @@ def _feasible(at: Compiler, asked: Total) -> bool:
     if asked.name == "count":
         return True
     kind = at.column(asked.field).kind
-    return kind == "number" if asked.name in {"sum", "avg"} else kind in ORDERED
+    return kind == "number" if asked.name in SUMMED else kind in ORDERED
 
 
 def _to_the_letter(asked: Total) -> list[str]:
     """Fields of which not only the value but its type and form come into the answer."""
     exact = [each.field for each in asked.by if each.period is None]
-    if asked.name in {"sum", "avg"} and asked.declared is not float:
+    if asked.name in SUMMED and asked.declared is not float:
         exact.append(asked.field)
     return exact
 

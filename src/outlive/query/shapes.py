@@ -16,6 +16,8 @@ from outlive.query.pieces import Piece, composed, inlined, numbered
 
 MOST = 256  # shapes that are kept
 LIMIT, OFFSET = 2**61 + 11, 2**60 + 7  # stand for a query's own while its statement is composed
+KEY: Any = Slot()  # stands for the key that is asked for beside the query
+USUAL = frozenset({10, 20, 25, 50, 100})  # limits that the statement names, so that plans for any value know them
 
 Make = Callable[[Query], Piece | None]
 
@@ -32,7 +34,7 @@ class Shaped(NamedTuple):
 class _Shape(NamedTuple):
     statement: bytes
     text: bytes
-    plan: list[tuple[bool, Any]]  # (True, the value itself), or (False, which of the query's)
+    plan: list[Any]  # KEY, LIMIT, OFFSET or both, else which of the filters' values
 
 
 class Shapes:
@@ -42,8 +44,11 @@ class Shapes:
         self._at = compiler
         self._known: dict[Hashable, _Shape | None] = {}
 
-    def find(self, kind: Hashable, query: Query, make: Make) -> Shaped | None:
-        """The statement that `make` composes of a query; None where it makes none. `kind` tells makers apart."""
+    def find(self, kind: Hashable, query: Query, make: Make, key: str | None = None) -> Shaped | None:
+        """The statement that `make` composes of a query; None where it makes none. `kind` tells makers apart.
+
+        `key` is what takes the place of KEY in it.
+        """
         parts: list[Hashable] = []
         given: list[Any] = []
         for each in query.filters:
@@ -52,15 +57,17 @@ class Shapes:
                 continue
             value = parameter(self._at.column(each.field), each)
             if value is None:
-                return _alone(make(query))
+                return _alone(make(query), key)
             parts.append((each.field, each.op))
             given.append(value)
-        shape = self._shape((kind, tuple(parts), query.order, query.limit is None, not query.offset), query, make)
+        limited = query.limit if query.limit in USUAL else query.limit is None
+        shape = self._shape((kind, tuple(parts), query.order, limited, not query.offset), query, make)
         if shape is None:
             return None
         limit, offset = min(query.limit or 0, 2**62), min(query.offset, 2**62)
-        own = {LIMIT: limit, OFFSET: offset, LIMIT + OFFSET: limit + offset}
-        found = [what if fixed else own[what] if what in own else given[what] for fixed, what in shape.plan]
+        end = limit + offset
+        own = {LIMIT: limit, limit + OFFSET: end, LIMIT + OFFSET: end, OFFSET: offset, KEY: key}
+        found = [own[what] if what in own else given[what] for what in shape.plan]
         return Shaped(shape.statement, shape.text, found)
 
     def _shape(self, key: Hashable, query: Query, make: Make) -> _Shape | None:
@@ -71,11 +78,12 @@ class Shapes:
         return self._known[key]
 
 
-def _alone(piece: Piece | None) -> Shaped | None:
+def _alone(piece: Piece | None, key: str | None) -> Shaped | None:
     if piece is None:
         return None
     statement = composed(piece.text)
-    return Shaped(statement, numbered(statement), list(piece.values), steady=False)
+    values = [key if value is KEY else value for value in piece.values]
+    return Shaped(statement, numbered(statement), values, steady=False)
 
 
 def _composed(query: Query, make: Make) -> _Shape | None:
@@ -86,16 +94,19 @@ def _composed(query: Query, make: Make) -> _Shape | None:
             slots.append(Slot())
             each = Filter(each.field, each.op, slots[-1])  # noqa: PLW2901
         filters.append(each)
-    limit = None if query.limit is None else LIMIT
+    limit = query.limit if query.limit is None or query.limit in USUAL else LIMIT
     piece = make(Query(tuple(filters), query.order, limit, OFFSET if query.offset else 0))
     if piece is None:
         return None
     kept: list[Any] = []
-    statement = inlined(composed(piece.text), piece.values, kept, lambda value: type(value) is str)
-    plan: list[tuple[bool, Any]] = []
+    statement = inlined(composed(piece.text), piece.values, kept, lambda value: not _is_own(value))
+    plan: list[Any] = []
     for value in kept:
-        if isinstance(value, Slot):
-            plan.append((False, next(at for at, slot in enumerate(slots) if slot is value)))
-        else:
-            plan.append((type(value) is not int or value not in (LIMIT, OFFSET, LIMIT + OFFSET), value))
+        own = value is KEY or not isinstance(value, Slot)
+        plan.append(value if own else next(at for at, slot in enumerate(slots) if slot is value))
     return _Shape(statement, numbered(statement), plan)
+
+
+def _is_own(value: Any) -> bool:
+    """Whether a value is a query's own, and no part of its shape."""
+    return isinstance(value, Slot) or (type(value) is int and value >= OFFSET)

@@ -13,14 +13,15 @@ from collections.abc import Callable, Container, Hashable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from outlive import errors
 from outlive.query import values
 from outlive.query.evaluate import Peek
 
 R = TypeVar("R")
-Name = Literal["count", "sum", "avg", "min", "max"]
+Name = Literal["count", "sum", "avg", "figures", "min", "max"]
+SUMMED = frozenset({"sum", "avg", "figures"})
 EXACT = Context(prec=200_000, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
 SHOWN = Context(prec=28, traps=[])
 FINE = Context(prec=60, traps=[])
@@ -41,6 +42,15 @@ PERIODS: dict[str, Callable[[date], date]] = {
     "week": lambda day: day - timedelta(days=day.weekday()),
     "month": lambda day: day.replace(day=1),
 }
+
+
+class Figures(NamedTuple):
+    """Of some records: how many there are, how many of them have a value, and what these come to."""
+
+    records: int
+    values: int
+    sum: Any
+    avg: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +191,9 @@ class Tally:
     def _result(self, group: Group) -> Any:
         if self.asked.name == "count":
             return group.rows
+        if self.asked.name == "figures":
+            mean = self._average(group) if group.counted else None
+            return Figures(group.rows, group.counted, _number(group.total, self._type(group)), mean)
         if self.asked.name == "sum":
             return _number(group.total, self._type(group))
         if not group.counted:

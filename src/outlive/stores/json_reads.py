@@ -48,11 +48,12 @@ class JsonReads:
         """A record's JSON; override it where neither it nor `json_view` says how the service answers."""
         return encode_record(record, self.json_view)
 
-    def get_json(self, key: Key, /) -> Pending[bytes | None]:
-        """The record of a key as JSON, or None."""
-        if self._in_scope() is None and self._form() is not None:
-            return One(self._backing, lambda: self._get_json(key), self._json_reads, key, _made)
-        return self._pending(lambda: self._get_json(key))
+    def get_json(self, key: Key, /, **filters: Any) -> Pending[bytes | None]:
+        """The record of a key as JSON; None if there is none, or it does not pass the filters. Raises BadQuery."""
+        query = self._query(filters)
+        if not query.filters and self._in_scope() is None and self._form() is not None:
+            return One(self._backing, lambda: self._get_json(key, query), self._json_reads, key, _made)
+        return self._pending(lambda: self._get_json(key, query))
 
     def find_json(
         self,
@@ -82,12 +83,24 @@ class JsonReads:
         query = self._query(filters, order_by, limit, offset)
         return self._pending(lambda: self._list_json(query))
 
-    def _get_json(self, key: Key) -> Step[bytes | None]:
+    def _get_json(self, key: Key, query: Query) -> Step[bytes | None]:
+        passes = evaluate.record_check(query.filters, self._peek)
         if not self._backing.reads_sql():
             held = self._backing.image_get(key)
-            return None if held is ABSENT or not self._holds(held) else self._array([(key, held)])[0]
+            return self._array([(key, held)])[0] if held is not ABSENT and passes(held) else None
+        made = yield from self._one_by_sql(key, query)
+        if made is not None:
+            return made
         record = yield from self._get(key)
-        return None if record is None else self.encode_json(record)
+        return self.encode_json(record) if record is not None and passes(record) else None
+
+    def _one_by_sql(self, key: Key, query: Query) -> Step[bytes | None]:
+        """The record as PostgreSQL's text; None where it has none or cannot be sure of it."""
+        form = None if self._backing.unit_changes() else self._form()
+        ask = None if form is None else self._known_statements.one_json(key, query, form)
+        rows = [] if ask is None else (yield ask)
+        text: bytes | None = rows[0][0] if rows else None
+        return text
 
     def _find_json(self, query: Query) -> Step[bytes]:
         if not self._backing.reads_sql():

@@ -27,7 +27,7 @@ from outlive.postgres.tenancy import ACROSS_ASK, tenant_text
 from outlive.query import evaluate, pages
 from outlive.query.compile import Compiler
 from outlive.query.compile_json import texts_of
-from outlive.query.compile_totals import add_rows
+from outlive.query.compile_totals import add_groups, add_rows
 from outlive.query.language import Filter, OrderBy, Query, parse
 from outlive.query.pages import Cursor, Page
 from outlive.query.paths import PLACE, Reader, split
@@ -234,6 +234,13 @@ class Repository(JsonReads):
         """The average of a number field, None without values; with `by`, a dict. Raises BadQuery."""
         return self._totalled("avg", field, by, filters)
 
+    def figures(self, field: str, /, *, by: str | Iterable[str] | None = None, **filters: Any) -> Pending[Any]:
+        """Count of records, and count, exact sum and average of a number field, as `Figures`; with `by`, a dict.
+
+        Raises BadQuery.
+        """
+        return self._totalled("figures", field, by, filters)
+
     def min(self, field: str, /, *, by: str | Iterable[str] | None = None, **filters: Any) -> Pending[Any]:
         """The least value of a field, None without values; with `by`, a dict. Raises BadQuery."""
         return self._totalled("min", field, by, filters)
@@ -378,7 +385,7 @@ class Repository(JsonReads):
         found = {key: Standing(changes[key], None) for key in keys if changes.get(key, DELETED) is not DELETED}
         wanted = [key for key in keys if key not in changes]
         for first in range(0, len(wanted), CHUNK_ROWS):
-            rows = yield _ask(self._compiler().rows_of(wanted[first : first + CHUNK_ROWS]))
+            rows = yield from self._rows(wanted[first : first + CHUNK_ROWS])
             for key, record, base in map(self._read_base, rows):
                 found[key] = Standing(record, base)
         return found
@@ -395,9 +402,14 @@ class Repository(JsonReads):
         changes = self._backing.unit_changes()
         if key in changes:
             return self._shown(changes[key])
-        rows = yield _ask(self._compiler().rows_of([key]))
+        rows = yield from self._rows([key])
         record = self._record(rows[0]) if rows else ABSENT
         return None if record is ABSENT or not self._holds(record) else record
+
+    def _rows(self, keys: Sequence[Key]) -> Step[Any]:
+        """The rows of these keys."""
+        ask = self._known_statements.one(keys[0]) if len(keys) == 1 else _ask(self._compiler().rows_of(keys))
+        return [] if ask is None else (yield ask)
 
     def _shown(self, record: Any) -> Any:
         return None if record is ABSENT or not self._holds(record) else self._detached(record)
@@ -503,12 +515,18 @@ class Repository(JsonReads):
     def _total(self, asked: Total, query: Query) -> Step[Any]:
         if not self._backing.reads_sql():
             return self._add_up(asked, query, self._held(query))
-        at = self._compiler()
-        ask = None if self._backing.unit_changes() else self._known_statements.total(asked, query)
+        at, known = self._compiler(), self._known_statements
+        number = at.column(asked.field).number if asked.field else None
+        changed = bool(self._backing.unit_changes())
+        ask = None if changed else known.groups(asked, query)
+        if ask is not None:
+            rows = yield ask
+            if not rows[0][0]:
+                return add_groups(asked, rows, known.label_readers(asked), number)
+        ask = None if changed else known.total(asked, query)
         if ask is None:
             return self._add_up(asked, query, (yield from self._find_rows(query)))
         rows = yield ask
-        number = at.column(asked.field).number if asked.field else None
         return add_rows(asked, query.filters, rows, lambda row: self._read(row)[1:], self._peek, number)
 
     def _add_up(self, asked: Total, query: Query, items: Items) -> Any:
