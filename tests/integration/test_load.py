@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import hashlib
 import io
 import json
 import os
@@ -698,6 +699,25 @@ def test_a_load_over_rows_that_was_cut_short_knows_its_keys(db: Database, tmp_pa
     found = put(db, target(Row), path, chunk_rows=2)
     assert (found.resumed, found.counts.equal, found.counts.rejected) == (True, 3, 2)
     assert [bad.line for bad in found.bad] == [3, 4]
+
+
+def test_a_file_that_changed_where_it_was_loaded_is_refused(db: Database, tmp_path: Path) -> None:
+    """A load that goes on compares what it loaded with the file; once complete it tells the checksum of all of it."""
+    path = tmp_path / "x.jsonl"
+    content = lines([{"task_id": f"t{n}", "n": n, "text": "x" * 1500} for n in range(100)])
+    path.write_bytes(content)
+    failpoints.arm("load.chunk", "raise:1")
+    try:
+        with pytest.raises(FailPointHit):
+            put(db, target(), path, chunk_rows=60)
+    finally:
+        failpoints.disarm()
+    path.write_bytes(content[:80_000] + b"y" + content[80_001:])
+    with pytest.raises(PhaseRefused, match="has changed before byte"):
+        put(db, target(), path, chunk_rows=60)
+    path.write_bytes(content)
+    found = put(db, target(), path, chunk_rows=60)
+    assert (found.counts.landed, found.counts.checksum) == (100, hashlib.sha256(content).hexdigest())
 
 
 def test_what_a_column_refuses_is_rejected(db: Database, conn: psycopg.Connection[Any], tmp_path: Path) -> None:

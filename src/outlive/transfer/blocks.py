@@ -47,7 +47,8 @@ _QUOTED = {
     uuid.UUID: rf"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}",
 }
 _KEYS = {str: r'[^"\\\x00-\x1f]+', int: _BARE[int], uuid.UUID: _QUOTED[uuid.UUID]}
-Mend = Callable[[tuple[bytes, ...], bytes], Sequence[bytes]]
+Odd = tuple[bool, bool]  # whether some text has an escape by number, and whether some is the word that stands for NULL
+Mend = Callable[[tuple[bytes, ...], Odd], Sequence[bytes]]
 
 
 class Piece:
@@ -119,7 +120,8 @@ class Blocks:
         keys = cells[self._order[0]]
         if _NULL in keys or max(map(len, keys)) > KEY_CHARS:
             return None
-        made = [self._mends[at](cells[at], data) for at in self._order]
+        odd = b"\\u" in data, b'"null"' in data
+        made = [self._mends[at](cells[at], odd) for at in self._order]
         places = "\n".join(map(str, positions)).encode().split(b"\n")
         rows = map(b"\t".join, zip(*made, repeat(_NULL + b"\t" + version), places, strict=False))
         return Piece(b"\n".join(rows) + b"\n", keys)
@@ -168,33 +170,35 @@ def _group(hint: Any, quoted: dict[Any, str], *, nullable: bool) -> str:
 
 def _mend(hint: Any, nullable: bool) -> Mend:
     """From what the pattern has found in a field to the cells of its column."""
-    if hint in _BARE:
-        return lambda cells, data: cells
-    if hint is not str:
-        return _bared if nullable else lambda cells, data: cells
-    return (lambda cells, data: _told(_bared(cells, data), data, cells)) if nullable else _texts
+    if hint is str:
+        return _texts_or_null if nullable else _texts
+    return _bared if nullable and hint in _QUOTED else lambda cells, odd: cells
 
 
-def _bared(cells: tuple[bytes, ...], data: bytes) -> Sequence[bytes]:
+def _bared(cells: tuple[bytes, ...], odd: Odd) -> Sequence[bytes]:
     """Without their quotes; a null has none."""
     if cells.count(_NULL) == len(cells):
         return cells
     return [cell if cell == _NULL else cell[1:-1] for cell in cells]
 
 
-def _texts(cells: Sequence[bytes], data: bytes) -> Sequence[bytes]:
-    return _told(cells, data, None)
+def _texts(cells: tuple[bytes, ...], odd: Odd) -> Sequence[bytes]:
+    numbered, mistakable = odd
+    told = [_MISTAKEN if cell == _NULL else cell for cell in cells] if mistakable else cells
+    return _resolved(told) if numbered else told
 
 
-def _told(cells: Sequence[bytes], data: bytes, quoted: Sequence[bytes] | None) -> Sequence[bytes]:
-    """Text that could be mistaken for NULL, or has escapes of JSON's own, as COPY takes it."""
-    if b"\\u" in data:
-        cells = [_read(cell) if b"\\u" in cell else cell for cell in cells]
-    if b'"null"' not in data:
-        return cells
-    if quoted is None:
-        return [_MISTAKEN if cell == _NULL else cell for cell in cells]
-    return [_MISTAKEN if mark == b'"null"' else cell for mark, cell in zip(quoted, cells, strict=True)]
+def _texts_or_null(cells: tuple[bytes, ...], odd: Odd) -> Sequence[bytes]:
+    numbered, mistakable = odd
+    told = _bared(cells, odd)
+    if mistakable:
+        told = [_MISTAKEN if cell == b'"null"' else bare for cell, bare in zip(cells, told, strict=True)]
+    return _resolved(told) if numbered else told
+
+
+def _resolved(cells: Sequence[bytes]) -> list[bytes]:
+    """Without escapes by number, which COPY does not know."""
+    return [_read(cell) if b"\\u" in cell and cell != _MISTAKEN else cell for cell in cells]
 
 
 _MISTAKEN = escaped(NULL).encode()

@@ -78,6 +78,7 @@ class Counts:
     deleted: int = 0
     rejected: int = 0
     rejects_bytes: int = 0
+    checksum: str = ""  # SHA-256 of the file's bytes up to `offset`
 
     @property
     def records(self) -> int:

@@ -37,7 +37,7 @@ from outlive.transfer.joining import Counts, Joined
 from outlive.transfer.layout import HEAD_BYTES, Layout
 from outlive.transfer.quiet import collector_paused
 from outlive.transfer.reader import TWICE, Reader
-from outlive.transfer.sources import Bad, Batch, Lines, Spot
+from outlive.transfer.sources import Bad, Batch, Checksum, Lines, Spot
 
 CHUNK_ROWS = 25_000
 _TIMEOUT = "SELECT set_config('statement_timeout', %s, true)"
@@ -187,6 +187,10 @@ class _Load:
         whole = self.path.stat().st_size
         began, before = time.monotonic(), counts.records
         at = Spot(counts.offset, counts.ordinal, counts.line)
+        checksum = Checksum(self.path)
+        if checksum.upto(at.offset) != counts.checksum and counts.checksum:
+            reason = f"{self.path} has changed before byte {at.offset}, which was loaded; --restart loads all of it"
+            raise PhaseRefused(store=self.target.name, reason=reason)
         if self.watchful and at.ordinal:
             self._remember(reader, at.ordinal)
         for batch in reader.batches(at, size):
@@ -194,6 +198,7 @@ class _Load:
                 self.conn.execute(_TIMEOUT, (self.timeout_ms,))
                 joined.step(alone=self.target.table.partitioned)
                 self._chunk(joined, reader, batch)
+                counts.checksum = checksum.upto(counts.offset)
                 joined.stand()
             failpoints.hit("load.chunk")
             self.options.tell(counts, whole)

@@ -8,6 +8,7 @@ cannot be told.
 from __future__ import annotations
 
 import codecs
+import hashlib
 import itertools
 import json
 import re
@@ -109,6 +110,22 @@ def read(path: Path, layout: Layout, at: Spot, size: int, *, decimals: bool = Fa
             yield from readers[layout.kind](file, path, layout, at, size, decoder(decimals))
     except OSError as failure:
         raise FileMalformed(path=str(path), reason=failure.strerror or str(failure)) from failure
+
+
+class Checksum:
+    """SHA-256 of a file's beginning, which grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._hash, self._at = path, hashlib.sha256(), 0
+
+    def upto(self, offset: int) -> str:
+        """Of the bytes before `offset`, which never shrinks, in hexadecimal digits."""
+        with self._path.open("rb") as file:
+            file.seek(self._at)
+            while self._at < offset and (block := file.read(min(BLOCK_BYTES, offset - self._at))):
+                self._hash.update(block)
+                self._at += len(block)
+        return self._hash.hexdigest()
 
 
 # One JSON value a line.

@@ -157,6 +157,7 @@ def _print(target: Target, found: Loaded, rejects: Path) -> None:
     counts = found.counts
     resumed = ", resumed" if found.resumed else ""
     print(f"{target.name}: {counts.landed} of {counts.records} records landed in {found.seconds:.1f} s{resumed}")
+    print(f"  SHA-256 of the file {counts.checksum}")
     for name, words in OUTCOMES.items():
         if count := getattr(counts, name):
             print(f"  {count} {words}")
