@@ -1,4 +1,5 @@
-"""Four processes of the billing service at once, in `database`: numbers without a gap, limits and sums that hold."""
+"""Four processes of the billing service at once, in `database`: numbers without a gap, limits and sums that hold; and
+what it does while PostgreSQL is away."""
 
 from __future__ import annotations
 
@@ -6,12 +7,18 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import ExitStack
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
+from psycopg import sql
+
+from outlive.postgres.address import Address
 from tests.contracts.farm.billing import ENVIRONMENT, PACKAGE, invoice, plan, subscribe, today  # noqa: F401
-from tests.contracts.farm.conftest import Opened, in_database
+from tests.contracts.farm.conftest import PHASES, Opened, in_database, in_forms
 from tests.contracts.farm.running import Running
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -36,6 +43,45 @@ def test_four_processes(http: Running, opened: Opened, tmp_path: Path) -> None:
     assert http.get(f"/v1/tenants/{counted}/quota").json()["usage"]["calls"]["used"] == 60
     assert [status for each in said for status in each["payments"]] == [200] * 10 * PROCESSES
     assert http.get(f"/v1/invoices/{due}").json()["invoice"]["amount_paid"] == 10 * PROCESSES
+
+
+@in_forms(PHASES[1], PHASES[-1])
+def test_no_money_moves_while_postgresql_is_away(http: Running, opened: Opened) -> None:
+    """Writes are 503 with when to come again, and nothing of them is there later; the numbers go on without a gap."""
+    tenant = subscribe(http, "free")
+    due = invoice(http, tenant)
+    writes: list[tuple[str, Any]] = [
+        (f"/v1/tenants/{tenant}/invoices/generate", None),
+        (f"/v1/tenants/{tenant}/usage", {"metric": "fields"}),
+        ("/v1/payments", {"invoice_id": due["invoice_id"], "amount": 1, "method": "bank_transfer"}),
+    ]
+    assert opened.address is not None
+    with away(opened.address):
+        for path, body in writes:
+            answer = http.post(path, json=body)
+            assert (answer.status_code, "retry-after" in answer.headers) == (503, True), answer.text
+    deadline = time.monotonic() + 30
+    while (answer := http.post(writes[0][0])).status_code == 503:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    following = answer.json()["invoice"]
+    assert int(following["invoice_number"].rpartition("-")[2]) == int(due["invoice_number"].rpartition("-")[2]) + 1
+    assert http.get(f"/v1/tenants/{tenant}/invoices").json() == {"invoices": [due, following], "total": 2}
+    assert http.get(f"/v1/tenants/{tenant}/payments").json()["total"] == 0
+    assert http.get(f"/v1/tenants/{tenant}/quota").json()["usage"]["fields"]["used"] == 0
+
+
+@contextmanager
+def away(address: Address) -> Iterator[None]:
+    """The database takes no connections for the block, and those that were open are gone."""
+    name = str(address.database)
+    with psycopg.connect(address.with_database("postgres").conninfo(), autocommit=True) as conn:
+        conn.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
+        conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        try:
+            yield
+        finally:
+            conn.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name)))
 
 
 def together(opened: Opened, told: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
