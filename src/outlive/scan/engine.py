@@ -22,7 +22,7 @@ from outlive.scan.describe import finding
 from outlive.scan.discover import files as discover
 from outlive.scan.discover import source
 from outlive.scan.duplicates import merged
-from outlive.scan.extract import summarise
+from outlive.scan.extract import extract, summarise
 from outlive.scan.frameworks import frameworks
 from outlive.scan.libraries import libraries
 from outlive.scan.likeness import Verdict, World
@@ -104,14 +104,16 @@ def _method() -> str:
 
 
 def _packed(name: tuple[str, str]) -> bytes:
-    return pack(_summary(name))
+    return pack(_read(name, extract))
 
 
 def _summary(name: tuple[str, str]) -> Summary | Skipped:
+    return _read(name, summarise)
+
+
+def _read(name: tuple[str, str], how: Callable[[str, bytes], Summary | Skipped]) -> Summary | Skipped:
     text = source(Path(name[0]))
-    if isinstance(text, Skipped):
-        return replace(text, path=name[1])
-    return summarise(name[1], text)
+    return replace(text, path=name[1]) if isinstance(text, Skipped) else how(name[1], text)
 
 
 def _findings(
@@ -142,11 +144,11 @@ def understand(files: dict[str, Summary], folders: dict[str, str], root: str = "
     sources = Sources(files, resolver, folders)
     found = [slot for rule in CONTAINERS for slot in rule(sources)]
     for slot in found:
-        slots.setdefault(slot.key, slot)
+        resolver.hold(slot)
     resolver.forget()
     for rule in AFTERWARDS:
         for slot in rule(sources):
-            slots.setdefault(slot.key, slot)
+            resolver.hold(slot)
     resolver.forget()
     for slot in slots.values():
         _own(resolver, slot)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from outlive.scan.catalogue import Skipped
-from outlive.scan.summary import OTHER, Bind, Decorator, Import, Op, Param, Scope, Summary, Val
-from outlive.scan.values import Values, path_of
+from outlive.scan.summary import OTHER, Decorator, Import, Param, Scope, Summary, Val, name_fields
+from outlive.scan.values import Values
 from outlive.scan.words import word_set
 
 _MARK = re.compile(rb"#\s*outlive:\s*([a-z-]+)")
@@ -32,6 +32,15 @@ WAITS = word_set("""
 
 def summarise(path: str, source: bytes) -> Summary | Skipped:
     """The summary of one file; `Skipped` when its text is not Python 3."""
+    found = extract(path, source)
+    if isinstance(found, Summary):
+        for scope in found.scopes.values():
+            name_fields(scope)
+    return found
+
+
+def extract(path: str, source: bytes) -> Summary | Skipped:
+    """The same with what scopes bind, do and call as plain tuples of fields, which is what `wire.pack` sends."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -110,10 +119,10 @@ class Extractor(Values):
         scope.is_async = isinstance(node, ast.AsyncFunctionDef)
         scope.params = self._params(node.args)
         scope.returns_annotation = self.source(node.returns)
+        seen, self.seen = self.seen, set()
         self.scope, self.loops = scope, []
         self.body(node.body)
-        self.scope, self.loops = outer, loops
-        _forget(scope)
+        self.scope, self.loops, self.seen = outer, loops, seen
 
     def _open(self, node: Any, kind: str, decorators: tuple[Decorator, ...]) -> Scope:
         outer = self.scope
@@ -128,11 +137,11 @@ class Extractor(Values):
 
     def _decorator(self, node: ast.expr) -> Decorator:
         if isinstance(node, ast.Call):
-            path = path_of(self.value(node.func))
+            path = self.path_of(self.value(node.func))
             args = tuple(self.used(each) for each in node.args)
             kwargs = tuple((each.arg or "**", self.used(each.value)) for each in node.keywords)
             return Decorator(path, args, kwargs, node.lineno, called=True)
-        return Decorator(path_of(self.used(node)), (), (), node.lineno, called=False)
+        return Decorator(self.path_of(self.used(node)), (), (), node.lineno, called=False)
 
     def _lambda(self, node: ast.Lambda) -> Val:
         """Outside of functions a lambda is a function of its own: what it does happens later."""
@@ -167,12 +176,13 @@ class Extractor(Values):
         outer, loops = self.scope, self.loops
         decorators = tuple(self._decorator(each) for each in node.decorator_list)
         bases = [self.used(each) for each in node.bases]
-        bases += [("m", path_of(self.used(each.value))) for each in node.keywords if each.arg == "metaclass"]
+        bases += [("m", self.path_of(self.used(each.value))) for each in node.keywords if each.arg == "metaclass"]
         scope = self._open(node, "class", decorators)
         scope.bases = tuple(bases)
+        seen, self.seen = self.seen, None
         self.scope, self.loops = scope, []
         self.body(node.body)
-        self.scope, self.loops = outer, loops
+        self.scope, self.loops, self.seen = outer, loops, seen
 
     def _assign(self, node: ast.Assign) -> None:
         value = self.used(node.value)
@@ -184,13 +194,13 @@ class Extractor(Values):
         self._target(node.target, value, node, self.source(node.annotation))
 
     def _target(self, target: ast.expr, value: Val, node: ast.stmt, annotation: str = "") -> None:
-        scope, line, end = self.scope, node.lineno, node.end_lineno or node.lineno
+        line, end = node.lineno, node.end_lineno or node.lineno
         if isinstance(target, ast.Name):
-            scope.binds.append(Bind(target.id, value, line, end, annotation))
+            self.bind(target.id, value, line, end, annotation)
         elif isinstance(target, ast.Attribute):
-            path = path_of(self.value(target))
+            path = self.path_of(self.value(target))
             if path:
-                scope.binds.append(Bind(path, value, line, end, annotation))
+                self.bind(path, value, line, end, annotation)
         elif isinstance(target, ast.Subscript):
             self._set_item(target, value, line, "set item")
         elif isinstance(target, ast.Tuple | ast.List):
@@ -200,7 +210,7 @@ class Extractor(Values):
                 self._target(each.value if isinstance(each, ast.Starred) else each, inner, node)
 
     def _set_item(self, target: ast.Subscript, value: Val, line: int, how: str) -> None:
-        base = path_of(self.value(target.value))
+        base = self.path_of(self.value(target.value))
         if isinstance(target.slice, ast.Slice):
             self._other(target.slice)
             how, key = "replace all", OTHER
@@ -208,7 +218,7 @@ class Extractor(Values):
             key = self.used(target.slice)
         if base:
             looping = base in self.loops or f"{base}.items()" in self.loops
-            self.scope.ops.append(Op(base, how, line, key, value, looping and how == "delete item"))
+            self.note(base, how, line, key, value, looping and how == "delete item")
 
     def _augmented(self, node: ast.AugAssign) -> None:
         value = self.used(node.value)
@@ -216,9 +226,9 @@ class Extractor(Values):
         if isinstance(target, ast.Subscript):
             self._set_item(target, value, node.lineno, "augment item")
         else:
-            path = path_of(self.value(target))
+            path = self.path_of(self.value(target))
             if path:
-                self.scope.ops.append(Op(path, "augment", node.lineno, OTHER, value))
+                self.note(path, "augment", node.lineno, OTHER, value)
 
     def _delete(self, node: ast.Delete) -> None:
         for target in node.targets:
@@ -229,7 +239,7 @@ class Extractor(Values):
         value = self.value(node.iter)
         self.iterated(value, node.iter.lineno)
         self.bind_elements(node.target, value)
-        path = path_of(value)
+        path = self.path_of(value)
         for suffix in (".items()", ".values()", ".keys()"):
             path = path.removesuffix(suffix)
         if path:
@@ -238,7 +248,7 @@ class Extractor(Values):
         if path:
             self.loops.pop()
         self.body(node.orelse)
-        if isinstance(node, ast.AsyncFor) and _MESSAGES.search(path_of(value)):
+        if isinstance(node, ast.AsyncFor) and _MESSAGES.search(self.path_of(value)):
             self.scope.loops = "receive"
 
     def _while(self, node: ast.While) -> None:
@@ -249,7 +259,7 @@ class Extractor(Values):
         if (endless or _runs_on(node.test)) and len(self.scope.returns) == returns:
             if isinstance(node.test, ast.NamedExpr):
                 calls -= 1
-            names = [call.path.rsplit(".", 1)[-1] for call in self.scope.calls[calls:]]
+            names = [call[0].rsplit(".", 1)[-1] for call in self.scope.calls[calls:]]
             self.scope.loops = self.scope.loops or next((name for name in names if name in WAITS), "")
         self.body(node.orelse)
 
@@ -337,16 +347,3 @@ def _type_checking(test: ast.expr) -> bool:
     return (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING") or (
         isinstance(test, ast.Attribute) and test.attr == "TYPE_CHECKING"
     )
-
-
-def _forget(scope: Scope) -> None:
-    """Drops repeated reads; the rest is small."""
-    seen: set[str] = set()
-    kept: list[Op] = []
-    for op in scope.ops:
-        if op.how == "use":
-            if op.path in seen:
-                continue
-            seen.add(op.path)
-        kept.append(op)
-    scope.ops = kept

@@ -11,16 +11,17 @@ from __future__ import annotations
 import builtins
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
 from outlive.scan.aliases import Aliases
 from outlive.scan.annotations import classes_in, element_of
 from outlive.scan.modules import Modules
-from outlive.scan.slots import Key, Slot
+from outlive.scan.places import BUSY, Answers, Place, Ref, Refs
+from outlive.scan.slots import At, Key, Slot
 from outlive.scan.summary import Bind, Import, Scope, Summary, Val
 
-At = tuple[str, str]
+__all__ = ["At", "Ref", "Refs", "Resolver"]
+
 STEPS = re.compile(r"\.\w+|\[\]|\['\w+'\]|\(\)")
 APP_STATE = re.compile(r"^(?:\w+\.)*?(?:app|application|_app|api|server|request\.app)\.(?:state|ctx)\.(\w+)")
 APP_ITEM = re.compile(
@@ -30,49 +31,19 @@ BOT_DATA = re.compile(r"^(?:context|ctx)\.bot_data\['(\w+)'\]")
 ONE = frozenset({"get", "pop", "setdefault", "popitem", "popleft", "__getitem__", "peekitem"})
 SAME = frozenset({"values", "keys", "copy", "most_common", "elements", "__iter__", "to_dict"})
 MOST_REFS = 6
-DEEPEST = 80
 DEEPEST_INSIDE = 6
+_DEPENDS = re.compile(r"\b(?:Depends|Security)\((\w[\w.]*)\)")
+_WHOLE = frozenset({"slot", "copy", "items"})
 _BUILTINS = frozenset(dir(builtins))
 
 
-class Ref(NamedTuple):
-    """`kind` is slot, copy, items, class, inst, func, mod or ext; `depth` counts levels inside a slot."""
-
-    kind: str
-    key: tuple[str, ...]
-    depth: int = 0
-
-
-Refs = tuple[Ref, ...]
-
-
-class Bound(NamedTuple):
-    """What a scope binds to one name: a scope inside it, a parameter (by position), assignments, an import."""
-
-    inner: Refs | None
-    position: int
-    binds: list[Bind]
-    found: Import | None
-
-
-class Memory:
-    """Answers given so far: the firm ones, and those that may change when parameters learn what they are given.
-
-    `asked` grows with every look at what a parameter is given, and with every answer cut short by a circle.
-    """
-
-    def __init__(self) -> None:
-        self.firm: dict[Key, Refs] = {}
-        self.loose: dict[Key, Refs] = {}
-        self.asked = 0
-
-
-class Resolver:
+class Resolver(Answers):
     """Follows names; `slots` are the containers known so far, `given` what calls pass for parameters."""
 
     def __init__(
         self, files: dict[str, Summary], slots: dict[Key, Slot], root: str = "", service: dict[str, str] | None = None
     ) -> None:
+        super().__init__()
         self.files = files
         self.slots = slots
         self.modules = Modules(files, root)
@@ -83,12 +54,9 @@ class Resolver:
         self.attributes: dict[At, dict[str, list[tuple[str, Bind]]]] = defaultdict(lambda: defaultdict(list))
         self.subclasses: dict[At, list[At]] = defaultdict(list)
         self.placed: set[tuple[str, str]] = set()  # what modules hang on objects: ("bot", "balances")
-        self._known = Memory()
-        self._binds: dict[At, dict[str, list[Bind]]] = {}
-        self._tables: dict[At, dict[str, Bound]] = {}
+        self._places: dict[At, Place] = {}
         self._inner: dict[str, dict[str, dict[str, Refs]]] = {}
-        self._stars: dict[At, list[Import]] = {}
-        self._busy: set[tuple[str, str, str]] = set()
+        self._stars: dict[str, list[Import]] = {}
         self._steps: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._classes: dict[tuple[str, str], list[At]] | None = None
         self._bases: dict[At, tuple[tuple[At, ...], tuple[str, ...]]] = {}
@@ -105,13 +73,37 @@ class Resolver:
                         if bind.target.startswith(me) and "." not in bind.target[len(me) :] and "[" not in bind.target:
                             self.attributes[owner][bind.target[len(me) :]].append((qual, bind))
 
+    def hold(self, slot: Slot) -> None:
+        """Takes a slot in, unless there is one under its key."""
+        if slot.key not in self.slots:
+            self.slots[slot.key] = slot
+            place = self._existing((slot.key[0], slot.key[1]))
+            if place is not None:
+                place.held[slot.key[2]] = (Ref("slot", slot.key),)
+
     def forget(self) -> None:
         """Drops remembered answers, after slots or what they hold grew."""
-        self._known = Memory()
+        for place in self._places.values():
+            place.firm.clear()
+            place.loose.clear()
 
     def forget_given(self) -> None:
         """Drops the remembered answers that hang on what parameters are given."""
-        self._known.loose.clear()
+        for place in self._places.values():
+            place.loose.clear()
+
+    def place(self, at: At) -> Place:
+        """The scope at a place, as names are followed in it."""
+        found = self._places.get(at)
+        if found is None:
+            scope = self.files[at[0]].scopes[at[1]]
+            up = self.place((at[0], scope.parent)) if at[1] else None
+            found = self._places[at] = Place(at, scope, up)
+        return found
+
+    def _existing(self, at: At) -> Place | None:
+        file = self.files.get(at[0])
+        return self.place(at) if file is not None and at[1] in file.scopes else None
 
     def scope(self, at: At) -> Scope:
         """The scope at a place."""
@@ -156,45 +148,24 @@ class Resolver:
 
     def resolve(self, at: At, text: str) -> Refs:
         """What a path means in a scope."""
-        if text.isidentifier():
-            return self.name(at, text)
-        return self._answer((at[0], at[1], text), self._resolve, at, text)
+        return self.meaning(self.place(at), text)
 
-    def _answer(self, key: Key, work: Callable[[At, str], Refs], at: At, text: str) -> Refs:
-        """What `work` gives, remembered under the key; nothing while the same question is being answered."""
-        known = self._known
-        found = known.firm.get(key)
-        if found is not None:
-            return found
-        found = known.loose.get(key)
-        if found is not None:
-            known.asked += 1
-            return found
-        busy = self._busy
-        if key in busy or len(busy) > DEEPEST:
-            known.asked += 1
-            return ()
-        busy.add(key)
-        asked = known.asked
-        try:
-            found = work(at, text)
-        finally:
-            busy.discard(key)
-        (known.firm if known.asked == asked else known.loose)[key] = found
-        return found
+    def meaning(self, place: Place, text: str) -> Refs:
+        """What a path means in a scope that was looked up before."""
+        return self.answer(place, text, self._name if text.isidentifier() else self._path)
 
-    def _resolve(self, at: At, text: str) -> Refs:
-        state = self._state(at, text)
-        if state is not None:
-            return state
-        root, steps = self._split(text)
-        if self.placed and steps and (hung := self._hung(at, root, steps[0][1:])):
+    def _path(self, place: Place, text: str) -> Refs:
+        if ".state." in text or ".ctx." in text or "['" in text:
+            state = self._state(place.at, text)
+            if state is not None:
+                return state
+        found = self._steps.get(text)
+        root, steps = found if found is not None else self._split(text)
+        if self.placed and steps and (hung := self._hung(place.at, root, steps[0][1:])):
             return self._follow(hung, steps[1:])
-        return self._follow(self.name(at, root), steps)
+        return self._follow(self.answer(place, root, self._name), steps)
 
     def _state(self, at: At, text: str) -> Refs | None:
-        if ".state." not in text and ".ctx." not in text and "['" not in text:
-            return None
         for pattern, owner in ((APP_STATE, "app.state"), (APP_ITEM, "app[]"), (BOT_DATA, "app[]")):
             found = pattern.match(text)
             if found:
@@ -220,10 +191,8 @@ class Resolver:
         yield (".", owner, name)
 
     def _split(self, text: str) -> tuple[str, tuple[str, ...]]:
-        found = self._steps.get(text)
-        if found is None:
-            cut = min((at for at in (text.find("."), text.find("["), text.find("(")) if at >= 0), default=len(text))
-            found = self._steps[text] = (text[:cut], tuple(STEPS.findall(text[cut:])))
+        cut = min((at for at in (text.find("."), text.find("["), text.find("(")) if at >= 0), default=len(text))
+        found = self._steps[text] = (text[:cut], tuple(STEPS.findall(text[cut:])))
         return found
 
     def _follow(self, refs: Refs, steps: tuple[str, ...]) -> Refs:
@@ -268,9 +237,10 @@ class Resolver:
             if ref.kind in {"slot", "copy"}:
                 return (Ref("slot", ref.key, ref.depth + 1),)
             return ()
-        name = step[1:]
         if ref.kind in {"class", "inst"}:
-            return self.attribute((ref.key[0], ref.key[1]), name)
+            place = self._existing((ref.key[0], ref.key[1]))
+            return self.answer(place, step, self._attribute) if place is not None else ()
+        name = step[1:]
         if ref.kind == "mod":
             return self._of_module(ref.key[0], name)
         if ref.kind == "ext":
@@ -278,8 +248,7 @@ class Resolver:
         if ref.kind in {"slot", "copy"}:
             return self._of_record(ref, name)
         if ref.kind == "func":
-            key = (ref.key[0], ref.key[1], f".{name}")
-            return (Ref("slot", key),) if key in self.slots else ()
+            return self.place((ref.key[0], ref.key[1])).held.get(step, ())
         return ()
 
     def _of_record(self, ref: Ref, name: str) -> Refs:
@@ -303,37 +272,41 @@ class Resolver:
 
     def attribute(self, owner: At, name: str) -> Refs:
         """What `instance.name` (or `Class.name`) means, base classes included."""
-        return self._answer((owner[0], owner[1], f".{name}"), self._attribute, owner, name)
+        place = self._existing(owner)
+        return self.answer(place, f".{name}", self._attribute) if place is not None else ()
 
-    def _attribute(self, owner: At, name: str) -> Refs:
-        if owner[0] not in self.files or owner[1] not in self.files[owner[0]].scopes:
-            return ()
-        found = self._own_attribute(owner, name)
+    def _attribute(self, place: Place, step: str) -> Refs:
+        name = step[1:]
+        found = self._own_attribute(place, name)
         if not found and name == "server":
-            found = self._servers(owner)
-        for base in self.bases(owner)[0] if not found else ():
-            found = self._own_attribute(base, name)
+            found = self._servers(place.at)
+        for base in self.bases(place.at)[0] if not found else ():
+            found = self._own_attribute(self.place(base), name)
             if found:
                 break
         return found
 
-    def _own_attribute(self, owner: At, name: str) -> Refs:
-        key = (owner[0], owner[1], name)
-        if key in self.slots:
-            return (Ref("slot", key),)
-        inner = f"{owner[1]}.{name}"
-        scope = self.files[owner[0]].scopes.get(inner)
+    def _own_attribute(self, place: Place, name: str) -> Refs:
+        held = place.held.get(name)
+        if held is not None:
+            return held
+        path = place.at[0]
+        inner = f"{place.at[1]}.{name}"
+        scope = self.files[path].scopes.get(inner)
         if scope is not None:
             if any(each.path.endswith(("property", "getter")) for each in scope.decorators):
-                return self.called(Ref("func", (owner[0], inner)))
-            return (Ref("class" if scope.kind == "class" else "func", (owner[0], inner)),)
+                return self.called(Ref("func", (path, inner)))
+            return (Ref("class" if scope.kind == "class" else "func", (path, inner)),)
         found: list[Ref] = []
-        if owner in self.attributes:
-            for qual, bind in self.attributes[owner].get(name, ())[:4]:
-                found.extend(self.bound((owner[0], qual), bind))
+        own = self.attributes.get(place.at)
+        if own is not None:
+            for qual, bind in own.get(name, ())[:4]:
+                found.extend(self._bound(self.place((path, qual)), bind))
         if not found:
-            for bind in self._bound(owner).get(name, ()):
-                found.extend(self.bound(owner, bind))
+            if not place.sorted:
+                place.sort(self.inside(place.at))
+            for bind in place.binds.get(name, ()):
+                found.extend(self._bound(place, bind))
         return _few(found)
 
     def _servers(self, owner: At) -> Refs:
@@ -356,16 +329,15 @@ class Resolver:
             return (Ref("ext", (f"{ref.key[0]}()",)),) if not ref.key[0].endswith("()") else (ref,)
         if ref.kind != "func":
             return ()
-        key = (ref.key[0], ref.key[1], "()")
-        if key in self.slots:
-            return (Ref("slot", key),)
-        return self._answer(key, self._returned, (ref.key[0], ref.key[1]), "")
+        place = self.place((ref.key[0], ref.key[1]))
+        held = place.held.get("()")
+        return held if held is not None else self.answer(place, "()", self._returned)
 
-    def _returned(self, at: At, _: str) -> Refs:
-        scope = self.scope(at)
-        found = [each for value, _ in scope.returns[:6] for each in self.value(at, value)]
+    def _returned(self, place: Place, _: str) -> Refs:
+        scope = place.scope
+        found = [each for value, _ in scope.returns[:6] for each in self.worth(place, value)]
         if not found and scope.returns_annotation:
-            found = list(self.annotated((at[0], scope.parent), scope.returns_annotation))
+            found = list(self.annotated((place.at[0], scope.parent), scope.returns_annotation))
         return _few(found)
 
     def annotated(self, at: At, annotation: str) -> Refs:
@@ -388,32 +360,29 @@ class Resolver:
 
     def name(self, at: At, name: str) -> Refs:
         """What a bare name means in a scope."""
-        return self._answer((at[0], at[1], name), self._name, at, name)
+        return self.answer(self.place(at), name, self._name)
 
-    def _name(self, at: At, name: str) -> Refs:
-        path, qual = at
-        scopes = self.files[path].scopes
-        first = True
+    def _name(self, place: Place, name: str) -> Refs:
+        here = place
         while True:
-            scope = scopes[qual]
+            scope = here.scope
             shared = scope.shared.get(name) if scope.shared else None
-            if shared == "global" and qual:
-                qual = ""
-            else:
-                if shared != "nonlocal" and (first or scope.kind != "class"):
-                    if not first and (found := self._known.firm.get((path, qual, name))) is not None:
-                        return found
-                    refs = self._in_scope((path, qual), scope, name)
-                    if refs is not None:
-                        return refs
-                if not qual:
-                    break
-                qual = scope.parent
-            first = False
-        return self._from_star(path, name) or ((Ref("ext", (f"builtins.{name}",)),) if name in _BUILTINS else ())
+            if shared == "global" and here.up is not None:
+                here = self.place((here.at[0], ""))
+                continue
+            if shared != "nonlocal" and (here is place or scope.kind != "class"):
+                if here is not place and (found := here.firm.get(name)) is not None and found is not BUSY:
+                    return found
+                refs = self._in_scope(here, name)
+                if refs is not None:
+                    return refs
+            if here.up is None:
+                break
+            here = here.up
+        return self._from_star(place.at[0], name) or ((Ref("ext", (f"builtins.{name}",)),) if name in _BUILTINS else ())
 
     def _from_star(self, path: str, name: str) -> Refs:
-        for star in self._star((path, "")):
+        for star in self._star(path):
             module = self.modules.of(path, star)
             if module is not None and not module.endswith("/") and module != path:
                 refs = self.name((module, ""), name)
@@ -421,38 +390,26 @@ class Resolver:
                     return refs
         return ()
 
-    def _in_scope(self, at: At, scope: Scope, name: str) -> Refs | None:
+    def _in_scope(self, place: Place, name: str) -> Refs | None:
         """The meaning that a scope itself gives a name; None when it does not bind it."""
-        key = (at[0], at[1], name)
-        if key in self.slots:
-            return (Ref("slot", key),)
-        table = self._tables.get(at)
-        bound = (self._table(at, scope) if table is None else table).get(name)
-        if bound is None:
-            return None
-        if bound.inner is not None:
-            return bound.inner
-        param = self._param(at, scope, bound) if bound.position >= 0 else None
-        if bound.binds:
-            found = [each for bind in bound.binds[:4] for each in self.bound(at, bind)]
+        held = place.held.get(name)
+        if held is not None:
+            return held
+        if not place.sorted:
+            place.sort(self.inside(place.at))
+        inner = place.inner.get(name)
+        if inner is not None:
+            return inner
+        binds = place.binds.get(name)
+        position = place.params.get(name)
+        param = self._param(place, position, binds or ()) if position is not None else None
+        if binds:
+            found = [each for bind in binds[:4] for each in self._bound(place, bind)]
             return _few([*found, *(param or ())])
         if param is not None:
             return param
-        return self.imported(at[0], bound.found) if bound.found is not None else None
-
-    def _table(self, at: At, scope: Scope) -> dict[str, Bound]:
-        """Everything that a scope binds, by name."""
-        binds = self._bound(at)
-        inner = self.inside(at)
-        params: dict[str, int] = {}
-        for position, param in enumerate(scope.params):
-            params.setdefault(param.name.lstrip("*"), position)
-        imports = {each.local: each for each in scope.imports if each.local and each.local != "*"}
-        found = self._tables[at] = {
-            name: Bound(inner.get(name), params.get(name, -1), binds.get(name, []), imports.get(name))
-            for name in (*inner, *params, *binds, *imports)
-        }
-        return found
+        found_import = place.imports.get(name)
+        return self.imported(place.at[0], found_import) if found_import is not None else None
 
     def inside(self, at: At) -> dict[str, Refs]:
         """The scopes directly inside another, by name."""
@@ -466,30 +423,30 @@ class Resolver:
                     found.setdefault(outer, {})[name] = (ref,)
         return found.get(at[1], {})
 
-    def bound(self, at: At, bind: Bind) -> Refs:
+    def _bound(self, place: Place, bind: Bind) -> Refs:
         """What a binding makes of its target."""
-        refs = self.value(at, bind.value)
+        refs = self.worth(place, bind.value)
         if not refs and bind.annotation:
-            return self.annotated(at, bind.annotation)
+            return self.annotated(place.at, bind.annotation)
         return refs
 
-    def _param(self, at: At, scope: Scope, bound: Bound) -> Refs:
-        position, param = bound.position, scope.params[bound.position]
-        name = param.name.lstrip("*")
-        owner = self.owner(*at)
-        if position == 0 and owner is not None and not _static(scope):
+    def _param(self, place: Place, position: int, binds: Sequence[Bind]) -> Refs:
+        scope, param = place.scope, place.scope.params[position]
+        if position == 0 and place.owner is not None and not _static(scope):
+            owner = place.owner.at
             return (Ref("inst", owner), *(Ref("slot", key) for key in self.own.get(owner, ())))
-        outer = (at[0], scope.parent)
-        fresh = any(bind.value[0] in {"k", "d"} for bind in bound.binds)
-        self._known.asked += not fresh
-        found = [] if fresh else list(self.given.get((at[0], at[1], name), ()))
+        name = param.name.lstrip("*")
+        outer = (place.at[0], scope.parent)
+        fresh = bool(binds) and any(bind.value[0] in {"k", "d"} for bind in binds)
+        self.asked += not fresh
+        found = [] if fresh else list(self.given.get((place.at[0], place.at[1], name), ()))
         if param.annotation:
             found.extend(self.annotated(outer, param.annotation))
             found.extend(self._depends(outer, param.annotation))
         if param.default is not None and not found:
             found.extend(self._default(outer, param.default))
         if not found and not param.annotation and param.default is None:
-            found.extend(self._by_its_name(at[0], name))
+            found.extend(self._by_its_name(place.at[0], name))
         return _few(found)
 
     def _by_its_name(self, path: str, name: str) -> Refs:
@@ -510,7 +467,7 @@ class Resolver:
         return self.value(at, default)
 
     def _depends(self, at: At, annotation: str) -> Refs:
-        found = re.search(r"\b(?:Depends|Security)\((\w[\w.]*)\)", annotation)
+        found = _DEPENDS.search(annotation) if "(" in annotation else None
         if not found:
             return ()
         return _few(each for ref in self.resolve(at, found[1]) for each in self.called(ref))
@@ -530,43 +487,35 @@ class Resolver:
 
     def value(self, at: At, value: Val) -> Refs:
         """What a value may mean."""
+        return self.worth(self.place(at), value)
+
+    def worth(self, place: Place, value: Val) -> Refs:
+        """What a value may mean in a scope that was looked up before."""
         kind = value[0]
         if kind == "p":
-            return self.resolve(at, value[1])
+            return self.meaning(place, value[1])
         if kind == "c":
-            return self.resolve(at, f"{value[1]}()")
+            return self.answer(place, f"{value[1]}()", self._path)
         if kind == "d" and value[2:] == ("deepcopy",):
             return ()  # nothing of the original can be reached through it
         if kind == "d":
-            whole = {"slot", "copy", "items"}
-            return _few(Ref("copy", r.key, r.depth) for r in self.resolve(at, value[1]) if r.kind in whole)
+            return _few(Ref("copy", r.key, r.depth) for r in self.meaning(place, value[1]) if r.kind in _WHOLE)
         if kind == "e":
-            return self._element(self.resolve(at, value[1]), value[2])
+            return self._element(self.meaning(place, value[1]), value[2])
         if kind == "f" and len(value) > 1 and value[1]:
-            return (Ref("func", (at[0], value[1])),)
+            return (Ref("func", (place.at[0], value[1])),)
         if kind == "u":
-            return _few(each for one in value[1] for each in self.value(at, one))
+            return _few(each for one in value[1] for each in self.worth(place, one))
         return ()
 
     def _element(self, refs: Refs, part: int) -> Refs:
-        whole = {"slot", "copy", "items"} if part == 1 else {"slot", "copy"}
+        whole = _WHOLE if part == 1 else {"slot", "copy"}
         return _few(Ref("slot", ref.key, ref.depth + 1) for ref in refs if ref.kind in whole)
 
-    def _bound(self, at: At) -> dict[str, list[Bind]]:
-        found = self._binds.get(at)
+    def _star(self, path: str) -> list[Import]:
+        found = self._stars.get(path)
         if found is None:
-            found = {}
-            scope = self.scope(at)
-            for bind in scope.binds:
-                if bind.target not in scope.shared:
-                    found.setdefault(bind.target, []).append(bind)
-            self._binds[at] = found
-        return found
-
-    def _star(self, at: At) -> list[Import]:
-        found = self._stars.get(at)
-        if found is None:
-            found = self._stars[at] = [each for each in self.scope(at).imports if each.local == "*"]
+            found = self._stars[path] = [each for each in self.files[path].scopes[""].imports if each.local == "*"]
         return found
 
 

@@ -19,6 +19,7 @@ In a path `[]` is an element, `['name']` an element under a fixed key, `()` a ca
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, NamedTuple
 
 Val = tuple[Any, ...]
@@ -108,6 +109,16 @@ class Scope:
     imports: list[Import] = field(default_factory=list)
 
 
+_MAKE = tuple.__new__
+
+
+def name_fields(scope: Scope) -> None:
+    """Gives the fields of what a scope binds, does and calls their names; until then they are plain tuples."""
+    scope.binds = list(map(_MAKE, repeat(Bind), scope.binds))
+    scope.ops = list(map(_MAKE, repeat(Op), scope.ops))
+    scope.calls = list(map(_MAKE, repeat(Call), scope.calls))
+
+
 @dataclass(slots=True)
 class Summary:
     """One file: scopes by qualified name ("" is the module), marks are `# outlive: WORD` comments by line."""
@@ -115,6 +126,5 @@ class Summary:
     path: str
     scopes: dict[str, Scope] = field(default_factory=dict)
     marks: dict[int, str] = field(default_factory=dict)
-    comments: dict[int, str] = field(default_factory=dict)
     main_line: int = 0
     lines: int = 0

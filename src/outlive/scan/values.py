@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from sys import intern
 from typing import Any
 
-from outlive.scan.summary import OTHER, Call, Op, Scope, Val
+from outlive.scan.summary import OTHER, Scope, Val
 from outlive.scan.words import word_set
 
 CONTAINERS = {
@@ -61,21 +62,17 @@ _OPERATORS = {
 }
 
 
-def path_of(value: Val) -> str:
-    """The path that a value stands for, empty when it has none."""
-    kind = value[0]
-    if kind == "p":
-        return str(value[1])
-    if kind == "c":
-        return f"{value[1]}()"
-    return ""
-
-
 class Values:
-    """Turns expressions into values; `scope` receives calls and operations, `loops` are the paths iterated around."""
+    """Turns expressions into values; `scope` receives calls and operations, `loops` are the paths iterated around.
+
+    What it notes are plain tuples, and each path is one text: cheap to make, to send and to look up.
+    """
 
     def __init__(self) -> None:
         self.scope: Scope
+        self.seen: set[str] | None = None  # paths that the function around has read so far
+        self._paths: dict[str, Val] = {}
+        self._results: dict[str, str] = {}
         self.loops: list[str] = []
         self.lines: list[bytes] = []
         self._by_type: dict[type, Callable[[Any], Val]] = {
@@ -111,10 +108,44 @@ class Values:
 
     def used(self, node: ast.expr) -> Val:
         """The value of an expression that is read here as a whole."""
-        value = self.value(node)
+        handler = self._by_type.get(type(node))
+        value = handler(node) if handler else self._other(node)
         if value[0] == "p":
-            self.scope.ops.append(Op(value[1], "use", node.lineno))
+            path, seen = value[1], self.seen
+            if seen is None:
+                self.note(path, "use", node.lineno)
+            elif path not in seen:
+                seen.add(path)
+                self.note(path, "use", node.lineno)
         return value
+
+    def note(self, path: str, how: str, line: int, key: Val = OTHER, value: Val = OTHER, looping: bool = False) -> None:
+        """Adds an operation, as the fields of an `Op`."""
+        self.scope.ops.append((path, how, line, key, value, looping))  # type: ignore[arg-type]
+
+    def bind(self, target: str, value: Val, line: int, end: int, annotation: str = "") -> None:
+        """Adds a binding, as the fields of a `Bind`."""
+        self.scope.binds.append((target, value, line, end, annotation))  # type: ignore[arg-type]
+
+    def path(self, text: str) -> Val:
+        """The value of a path, one for each text."""
+        found = self._paths.get(text)
+        if found is None:
+            text = intern(text)
+            found = self._paths[text] = ("p", text)
+        return found
+
+    def path_of(self, value: Val) -> str:
+        """The path that a value stands for, empty when it has none."""
+        kind = value[0]
+        if kind == "p":
+            return value[1]  # type: ignore[no-any-return]
+        if kind != "c":
+            return ""
+        found = self._results.get(value[1])
+        if found is None:
+            found = self._results[value[1]] = intern(f"{value[1]}()")
+        return found
 
     def source(self, node: ast.expr | None) -> str:
         """The text of an annotation or default as written, on one line."""
@@ -126,11 +157,11 @@ class Values:
         return ast.unparse(node)
 
     def _name(self, node: ast.Name) -> Val:
-        return ("p", node.id)
+        return self._paths.get(node.id) or self.path(node.id)
 
     def _attribute(self, node: ast.Attribute) -> Val:
-        base = path_of(self.value(node.value))
-        return ("p", f"{base}.{node.attr}") if base else OTHER
+        base = self.path_of(self.value(node.value))
+        return self.path(f"{base}.{node.attr}") if base else OTHER
 
     def _constant(self, node: ast.Constant) -> Val:
         value = node.value
@@ -158,13 +189,13 @@ class Values:
         return ("b", left, right)
 
     def _subscript(self, node: ast.Subscript) -> Val:
-        base = path_of(self.value(node.value))
+        base = self.path_of(self.value(node.value))
         key = self.used(node.slice) if not isinstance(node.slice, ast.Slice) else self._other(node.slice)
         if not base:
             return OTHER
         if isinstance(node.slice, ast.Slice):
             return ("d", base, self.source(node.slice.lower or node.slice.upper))
-        return ("p", base + step(key))
+        return self.path(base + step(key))
 
     def _dict(self, node: ast.Dict) -> Val:
         fields = []
@@ -196,7 +227,7 @@ class Values:
             value = first if at == 0 else self.value(each.iter)
             self.iterated(value, each.iter.lineno)
             if at == 0:
-                path = path_of(value) or (value[1] if value[0] == "d" else "")
+                path = self.path_of(value) or (value[1] if value[0] == "d" else "")
             self.bind_elements(each.target, value)
             for test in each.ifs:
                 self.used(test)
@@ -214,27 +245,25 @@ class Values:
 
     def iterated(self, value: Val, line: int) -> None:
         """Notes that a value is gone through."""
-        path = path_of(value) or (value[1] if value[0] == "d" else "")
+        path = self.path_of(value) or (value[1] if value[0] == "d" else "")
         if path:
-            self.scope.ops.append(Op(path, "iterate", line))
+            self.note(path, "iterate", line)
 
     def bind_elements(self, target: ast.expr, value: Val) -> None:
         """Binds loop variables to the elements of a value."""
-        path = path_of(value) or (value[1] if value[0] == "d" else "")
+        path = self.path_of(value) or (value[1] if value[0] == "d" else "")
         if value[0] == "c" and value[1] in {"enumerate", "zip"} and value[2]:
             inner = value[2][0]
-            path = path_of(inner) or (inner[1] if inner[0] == "d" else "")
+            path = self.path_of(inner) or (inner[1] if inner[0] == "d" else "")
             if value[1] == "enumerate" and isinstance(target, ast.Tuple) and len(target.elts) == 2:
                 target = target.elts[1]
-        from outlive.scan.summary import Bind
-
         if isinstance(target, ast.Name):
-            self.scope.binds.append(Bind(target.id, ("e", path, -1) if path else OTHER, target.lineno, target.lineno))
+            self.bind(target.id, ("e", path, -1) if path else OTHER, target.lineno, target.lineno)
         elif isinstance(target, ast.Tuple | ast.List):
             for at, each in enumerate(target.elts):
                 if isinstance(each, ast.Name):
                     found: Val = ("e", path, at) if path and at < 2 else OTHER
-                    self.scope.binds.append(Bind(each.id, found, each.lineno, each.lineno))
+                    self.bind(each.id, found, each.lineno, each.lineno)
                 elif isinstance(each, ast.Tuple):
                     self.bind_elements(each, OTHER)
 
@@ -243,18 +272,17 @@ class Values:
         for op, right in zip(node.ops, node.comparators, strict=True):
             how = _OPERATORS.get(type(op), "?")
             found = self.value(right)
-            ops = self.scope.ops
             if how in {"in", "not in"}:
-                path = path_of(found)
+                path = self.path_of(found)
                 if path:
-                    ops.append(Op(path, "contains", node.lineno, left))
-            elif path_of(found):
-                ops.append(Op(path_of(found), "compare", node.lineno, ("l", "str", how), left))
-            if path_of(left):
-                ops.append(Op(path_of(left), "compare", node.lineno, ("l", "str", how), found))
-            if left[0] == "c" and left[1] == "len" and left[2] and path_of(left[2][0]):
+                    self.note(path, "contains", node.lineno, left)
+            elif self.path_of(found):
+                self.note(self.path_of(found), "compare", node.lineno, ("l", "str", how), left)
+            if self.path_of(left):
+                self.note(self.path_of(left), "compare", node.lineno, ("l", "str", how), found)
+            if left[0] == "c" and left[1] == "len" and left[2] and self.path_of(left[2][0]):
                 text = ("l", "str", self.source(right))
-                ops.append(Op(path_of(left[2][0]), "length", node.lineno, ("l", "str", how), text))
+                self.note(self.path_of(left[2][0]), "length", node.lineno, ("l", "str", how), text)
             left = found
         return ("l", "bool", "")
 
@@ -266,10 +294,8 @@ class Values:
         return ("u", (self.used(node.body), self.used(node.orelse)))
 
     def _walrus(self, node: ast.NamedExpr) -> Val:
-        from outlive.scan.summary import Bind
-
         value = self.value(node.value)
-        self.scope.binds.append(Bind(node.target.id, value, node.lineno, node.lineno))
+        self.bind(node.target.id, value, node.lineno, node.lineno)
         return value
 
     def _lambda(self, node: ast.Lambda) -> Val:
@@ -298,7 +324,7 @@ class Values:
             kwargs = tuple((each.arg or "**", self.used(each.value)) for each in node.keywords)
             if order:
                 kwargs = (*kwargs, ("order", ("l", "str", order)))
-        path = path_of(target)
+        path = self.path_of(target)
         if not path:
             return OTHER
         if name in CONTAINERS and _makes(name, path):
@@ -309,26 +335,26 @@ class Values:
                 return self._made(made)
         if path not in QUIET or path == "print":
             looping = bool(self.loops) and any(path.startswith(f"{each}.") for each in self.loops)
-            self.scope.calls.append(Call(path, node.lineno, args, kwargs, looping))
+            self.scope.calls.append((path, node.lineno, args, kwargs, looping))  # type: ignore[arg-type]
         if name == "copy" and path.endswith(".copy") and not args:
             return ("d", path[: -len(".copy")])
         if path == "setattr" and len(args) == 3:
             self._setattr(args, node.lineno)
         if name == "get" and args and args[0][0] == "l" and args[0][1] == "str" and args[0][2].isidentifier():
-            return ("p", f"{path[:-4]}['{args[0][2]}']")
+            return self.path(f"{path[:-4]}['{args[0][2]}']")
         if path in COPIERS or (name == "deepcopy"):
             source = args[-1] if path == "filter" and args else args[0] if args else OTHER
-            inner = path_of(source) or (source[1] if source[0] == "d" else "")
+            inner = self.path_of(source) or (source[1] if source[0] == "d" else "")
             deep = ("deepcopy",) if name == "deepcopy" else ()
             return ("d", inner, *deep) if inner else OTHER if source[0] != "k" else source
         return ("c", path, args, kwargs)
 
     def _setattr(self, args: tuple[Val, ...], line: int) -> None:
-        path = path_of(args[0])
+        path = self.path_of(args[0])
         if path:
             name = args[1][2] if args[1][0] == "l" and args[1][1] == "str" else ""
             how = "augment" if not name else "set attribute"
-            self.scope.ops.append(Op(f"{path}.{name}" if name else path, how, line, args[1], args[2]))
+            self.note(f"{path}.{name}" if name else path, how, line, args[1], args[2])
 
     def _made(self, made: Val) -> Val:
         if made[0] == "p" and made[1].rsplit(".", 1)[-1] in CONTAINERS:
@@ -352,7 +378,7 @@ class Values:
         if args and kind != "defaultdict":
             if first[0] == "k":
                 return ("k", kind, first[2], (*facts, *first[3]), first[4])
-            path = path_of(first) or (first[1] if first[0] == "d" else "")
+            path = self.path_of(first) or (first[1] if first[0] == "d" else "")
             if path and kind not in {"TTLCache", "LRUCache", "LFUCache"}:
                 return ("d", path) if not facts else ("k", kind, 1, tuple(facts), ())
         fields = tuple((key, value, node.lineno) for key, value in kwargs if not facts and key != "**")
@@ -385,7 +411,7 @@ def _names(target: ast.expr) -> set[str]:
 def _text(value: Val) -> str:
     if value[0] == "l":
         return str(value[2])
-    return path_of(value) or "?"
+    return str(value[1]) if value[0] == "p" else f"{value[1]}()" if value[0] == "c" else "?"
 
 
 def _factory(value: Val, node: ast.Call) -> str:

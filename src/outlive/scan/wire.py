@@ -9,7 +9,7 @@ import marshal
 from typing import Any
 
 from outlive.scan.catalogue import Skipped
-from outlive.scan.summary import Bind, Call, Decorator, Import, Op, Param, Scope, Summary
+from outlive.scan.summary import Decorator, Import, Param, Scope, Summary, name_fields
 
 
 def pack(read: Summary | Skipped) -> bytes:
@@ -17,7 +17,7 @@ def pack(read: Summary | Skipped) -> bytes:
     if isinstance(read, Skipped):
         return marshal.dumps((read.path, read.line, read.reason))
     scopes = [_packed(scope) for scope in read.scopes.values()]
-    return marshal.dumps((read.path, scopes, read.marks, read.comments, read.main_line, read.lines))
+    return marshal.dumps((read.path, scopes, read.marks, read.main_line, read.lines))
 
 
 def unpack(data: bytes) -> Summary | Skipped:
@@ -53,25 +53,9 @@ def _packed(scope: Scope) -> tuple[Any, ...]:
 
 
 def _unpacked(packed: tuple[Any, ...]) -> Scope:
-    qual, name, kind, line, end, parent, is_async, loops, *rest = packed
-    params, decorators, bases, annotation, binds, ops, calls, returns, shared, imports = rest
-    return Scope(
-        qual,
-        name,
-        kind,
-        line,
-        end,
-        parent,
-        is_async,
-        loops,
-        tuple(map(Param._make, params)),
-        tuple(map(Decorator._make, decorators)),
-        bases,
-        annotation,
-        list(map(Bind._make, binds)),
-        list(map(Op._make, ops)),
-        list(map(Call._make, calls)),
-        returns,
-        shared,
-        list(map(Import._make, imports)),
-    )
+    scope = Scope(*packed)
+    scope.params = tuple(map(Param._make, scope.params))
+    scope.decorators = tuple(map(Decorator._make, scope.decorators))
+    scope.imports = list(map(Import._make, scope.imports))
+    name_fields(scope)
+    return scope
