@@ -165,6 +165,35 @@ def test_transitions(http: Running, tenant: str) -> None:
     assert asked(http, "POST", f"{path}/resolve?user_id=r", tenant) == (400, {"detail": "Alert is already resolved"})
 
 
+OWN: list[tuple[str, str, dict[str, Any]]] = [
+    ("GET", "", {}), ("PATCH", "", {"json": {"status": "resolved"}}), ("DELETE", "", {}),
+    ("POST", "/acknowledge?user_id=u", {}), ("POST", "/resolve?user_id=u", {}), ("POST", "/dismiss?user_id=u", {}),
+    ("GET", "/history", {}),
+]  # fmt: skip
+UNSCOPED = {
+    ("POST", "/alerts/rules"), ("GET", "/alerts/rules"), ("DELETE", "/alerts/rules/{rule_id}"),
+    ("GET", "/alerts/stats"), ("POST", "/alerts/expire-due"),
+    ("GET", "/health"), ("GET", "/healthz"), ("GET", "/readyz"),
+}  # fmt: skip
+
+
+@in_every_phase
+def test_no_tenant_sees_another(http: Running, tenant: str, field: str) -> None:
+    """Every route that is not named as unscoped: 400 without a tenant, 403 for another's alert, and nothing changes."""
+    made = create(http, tenant, field_id=field)
+    documented = http.get("/openapi.json").json()["paths"]
+    assert {(method.upper(), path) for path, way in documented.items() for method in way} == {
+        *UNSCOPED, ("POST", "/alerts"), ("GET", "/alerts/field/{field_id}"),
+        *((method, f"/alerts/{{alert_id}}{path.partition('?')[0]}") for method, path, _ in OWN),
+    }  # fmt: skip
+    for method, path, options in OWN:
+        where = f"/alerts/{made['id']}{path}"
+        assert asked(http, method, where, "somebody", **options) == (403, {"detail": "Access denied"})
+        assert asked(http, method, where, "", **options) == (400, REQUIRED)
+    assert asked(http, "GET", f"/alerts/field/{field}", "somebody")[1]["total"] == 0
+    assert asked(http, "GET", f"/alerts/field/{field}", tenant)[1]["items"] == [made]
+
+
 def test_deleted_is_gone(http: Running, tenant: str) -> None:
     """200 with the id, then 404."""
     made = create(http, tenant)

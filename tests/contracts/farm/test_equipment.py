@@ -242,6 +242,45 @@ def test_health(http: Running, form: Any) -> None:
         assert body["database"] == ("disconnected" if form.phase == "legacy" else "connected")
 
 
+OF_ONE: list[tuple[str, str, dict[str, Any]]] = [
+    ("GET", "", {}), ("PUT", "", {"json": {"brand": "x"}}), ("DELETE", "", {}), ("GET", "/maintenance", {}),
+    ("POST", "/maintenance", {"params": {"maintenance_type": "repair", "description": "x"}}),
+    ("POST", "/status", {"params": {"status": "repair"}}), ("POST", "/location", {"params": {"lat": 1, "lon": 2}}),
+    ("POST", "/telemetry", {"params": {"hours": 5}}), ("GET", "/photos", {}),
+    ("POST", "/photos", {"json": {"url": "u"}}), ("DELETE", "/photos/{photo_id}", {}),
+]  # fmt: skip
+OF_ALL: list[tuple[str, str, dict[str, Any]]] = [
+    ("GET", "", {}), ("GET", "/stats", {}), ("GET", "/alerts", {}), ("GET", "/maintenance-due", {}),
+    ("GET", "/nearby", {"params": {"lat": 1, "lon": 2}}),
+]  # fmt: skip
+
+
+@in_every_phase
+def test_no_tenant_sees_another(http: Running, tenant: str) -> None:
+    """Every route but /healthz: another tenant's machine is 404 and stays as it is, and is in nobody else's lists."""
+    made = create(http, tenant, serial_number="only-here")
+    params = {"x_tenant_id": tenant}
+    http.post(f"{BASE}/{made['equipment_id']}/location", params={**params, "lat": 1, "lon": 2})
+    photo = http.post(f"{BASE}/{made['equipment_id']}/photos", params=params, json={"url": "u"}).json()
+    before = listed(http, tenant)
+    documented = http.get("/openapi.json").json()["paths"]
+    assert {(method.upper(), path) for path, way in documented.items() for method in way} == {
+        *((method, f"{BASE}{path}") for method, path, _ in OF_ALL), ("POST", BASE), ("GET", "/healthz"),
+        *((method, f"{BASE}/{{equipment_id}}{path}") for method, path, _ in OF_ONE), ("GET", BASE + "/qr/{qr_code}"),
+    }  # fmt: skip
+    other = {"X-Tenant-Id": f"{tenant}_other"}
+    for method, path, options in OF_ONE:
+        where = f"{BASE}/{made['equipment_id']}{path.format(**photo)}"
+        answer = http.request(method, where, headers=other, **options)
+        assert (answer.status_code, answer.json()) == (404, NOT_FOUND)
+    assert http.get(f"{BASE}/qr/{made['qr_code']}", headers=other).status_code == 404
+    for method, path, options in OF_ALL:
+        answer = http.request(method, BASE + path, headers=other, **options)
+        assert (answer.status_code, made["equipment_id"] in answer.text) == (200, False)
+    assert listed(http, tenant) == before
+    assert http.get(f"{BASE}/{made['equipment_id']}/photos", params=params).json()["photos"] == [photo]
+
+
 @in_every_phase
 def test_photos(http: Running, tenant: str) -> None:
     """Newest first, of one machine, gone when deleted; a photo of another machine is not found here."""

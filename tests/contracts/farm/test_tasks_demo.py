@@ -30,14 +30,29 @@ DETAILS: dict[str, dict[str, Any]] = {
     },
     "task_002": {
         "assigned_to": "user_ahmed", "scheduled_time": "10:30", "estimated_duration_minutes": 60, "metadata": None,
+        "description": "Weekly pest inspection for tomato greenhouse",
+        "description_ar": "فحص أسبوعي للحشرات في بيت الطماطم المحمي",
         "actual_duration_minutes": 45, "completion_notes": "No pests found. Healthy plants.",
     },
+    "task_003": {
+        "assigned_to": "user_ahmed", "scheduled_time": "14:00", "estimated_duration_minutes": 90, "metadata": None,
+        "description": "Collect samples for nutrient analysis", "description_ar": "جمع عينات لتحليل المغذيات",
+        "actual_duration_minutes": None, "completion_notes": None, "zone_id": None,
+    },
     "task_004": {
+        "description": "Apply 50kg/ha NPK to south field", "description_ar": "تطبيق 50 كجم/هكتار NPK للحقل الجنوبي",
         "assigned_to": "user_mohammed", "scheduled_time": "07:00", "estimated_duration_minutes": 180,
         "metadata": {"fertilizer_type": "NPK 20-20-20", "rate_kg_ha": 50},
     },
-    "task_005": {"assigned_to": "user_tech", "scheduled_time": None, "estimated_duration_minutes": None},
-    "task_006": {"assigned_to": "user_ahmed", "metadata": {"chemical": "Mancozeb", "rate_ml_ha": 2500}},
+    "task_005": {
+        "assigned_to": "user_tech", "scheduled_time": None, "estimated_duration_minutes": None, "metadata": None,
+        "description": "Check filters and valves", "description_ar": "فحص الفلاتر والصمامات",
+    },
+    "task_006": {
+        "assigned_to": "user_ahmed", "scheduled_time": "06:00", "estimated_duration_minutes": 150,
+        "description": "Preventive spray for east field", "description_ar": "رش وقائي للحقل الشرقي",
+        "metadata": {"chemical": "Mancozeb", "rate_ml_ha": 2500},
+    },
 }  # fmt: skip
 
 
@@ -55,6 +70,10 @@ def test_the_demo_tasks(http: Running) -> None:
         assert age == dt.timedelta(hours=created)
         details = DETAILS.get(each["task_id"], {})
         assert {name: each[name] for name in details} == details
+        if each["completed_at"]:
+            done = dt.datetime.fromisoformat(each["updated_at"]) - dt.datetime.fromisoformat(each["completed_at"])
+            assert done == dt.timedelta(hours=2)
+        assert (each["completed_at"] is None) == (status != "completed")
         assert read(http, DEMO, f"/{each['task_id']}") == each
 
 
