@@ -327,7 +327,7 @@ def test_an_own_encoder_and_single_records(database: Database) -> None:
     given = [Data(1), None, Data(2, "b"), Data(3, at=dt.datetime(2024, 1, 2, tzinfo=EAST))]
     for asked.shelf.by_sql in (False, True):
         assert asyncio.run(at_once()) == [each and encode_record(each) for each in given]
-        assert asked.repository.get_json(3, at=given[3].at).result() == encode_record(given[3])  # the column's, not exact
+        assert asked.repository.get_json(3, at=given[3].at).result() == encode_record(given[3])  # a zone of its own
 
 
 def served(declared: Any, answer: Callable[[], Any]) -> bytes:

@@ -18,6 +18,7 @@ from outlive.errors import BadQuery, Conflict, ForeignTenant, KeyTaken, Unholdab
 from outlive.settings import load_dotenv
 from services.farm.common import settings
 from services.farm.common.events import Events
+from services.farm.common.reads import Reads
 
 
 def declare(name: str, file: str) -> outlive.Service:
@@ -46,6 +47,8 @@ def build(
 
     for path in health_paths:
         app.get(path)(healthz)
+    routes = [route for router in routers for route in router.routes]
+    app.router.routes.insert(0, Reads(routes, app.dependency_overrides))
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Unholdable, _unholdable)
     app.add_exception_handler(BadQuery, _bad_query)

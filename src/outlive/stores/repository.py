@@ -159,8 +159,8 @@ class Repository(JsonReads):
     def _scoped(self, scope: Scope) -> Self:
         if self._backing.tenant is None:
             raise errors.BadQuery(field="tenant", reason=f"{self._backing.name} is declared without tenant=")
-        scoped = copy.copy(self)
-        scoped._scope = scope
+        scoped = object.__new__(type(self))
+        scoped.__dict__.update(self.__dict__, _scope=scope)
         return scoped
 
     def _in_scope(self) -> Scope | None:
