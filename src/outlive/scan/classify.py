@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from outlive.scan.annotations import parts
 from outlive.scan.catalogue import Entry
 from outlive.scan.entries import OUTSIDE, serving
-from outlive.scan.evidence import SURE, Evidence
+from outlive.scan.evidence import DOMAIN, SURE, Evidence
 from outlive.scan.hints import (
     CACHE_WORDS,
     EPHEMERAL_WORDS,
@@ -30,7 +30,7 @@ from outlive.scan.resolve import At
 from outlive.scan.slots import Slot
 from outlive.scan.summary import Val
 from outlive.scan.uses import INSERTS, REMOVES, Use
-from outlive.scan.words import words
+from outlive.scan.words import singular, words
 
 
 def judge(world: World, slot: Slot) -> Verdict:
@@ -59,6 +59,7 @@ def _database(slot: Slot) -> Verdict:
     return Verdict("store", [f"{slot.container}: a database that ends with the process"])
 
 
+_LOG_LINES = frozenset({"line", "lines", "buffer", "output", "console", "tail"})
 _MOMENTS = frozenset({"last", "time", "times", "timestamp", "timestamps"})
 _CLOCKS = re.compile(r"(^|\.)(time|monotonic|perf_counter|now|utcnow|today)$")
 
@@ -197,21 +198,21 @@ class _Case(Likeness):
             return Verdict("cache", [f"the file is named {name}"])
         if EXAMPLE_PATHS.search(slot.path):
             return Verdict("other", ["a tool's own file"])
-        own = set(words(f"{name} {slot.symbol} {slot.path.rpartition('/')[2]}"))
+        own = set(words(f"{name} {slot.symbol}"))
         writers = [entry for at, _, writes in file_sites(slot) if writes for entry in self.world.entries(at)]
         outside = any(each.kind in OUTSIDE for each in writers)
+        if not {singular(each) for each in own} & DOMAIN:
+            own |= set(words(slot.path.rpartition("/")[2])) - SECRETS
         if own & SECRETS or (own & OWN_FILES and not outside):
             return Verdict("other", [f"the program's own file: {min(own & (OWN_FILES | SECRETS))}"])
         if not name.strip():
             return Verdict("other", ["a file that the caller names"])
         if slot.rule == "shelf-file":
             return Verdict("store", ["records in a shelf: one process at a time, no queries"])
-        sites = file_sites(slot)
-        doors = [entry for at, _, _ in sites for entry in self.world.entries(at)]
-        alone = self.world.files[slot.path].main_line or slot.path in self.world.runs
-        if serving(tuple(doors)) or alone or doors or self._in_service():
-            return Verdict("store", [f"{slot.container} is read and written again as a whole"])
-        return Verdict("other", ["a file of a library: nothing here serves requests"])
+        doors = [entry for at, _, _ in file_sites(slot) for entry in self.world.entries(at)]
+        if slot.path in self.world.libraries and not serving(tuple(doors)) and not self._in_service():
+            return Verdict("other", ["a file of a library: nothing here serves requests"])
+        return Verdict("store", [f"{slot.container} is read and written again as a whole"])
 
     def _in_service(self) -> bool:
         return self.world.service.get(self.slot.path, "") in self.world.served
@@ -265,8 +266,29 @@ class _Case(Likeness):
             return "filled only by what puts the program together"
         if slot.container == "list" and words(slot.name)[-1:] in {("path",), ("paths",), ("dirs",)}:
             return "a search path"
+        if self._fields():
+            return "a fixed set of fields of the program's state"
+        if self.own_words & {"log", "logs"} and self.own_words & _LOG_LINES:
+            return "lines of a log"
+        if self.own_words & {"attempts", "failures", "tries"} and self.own_words & {"login", "failed", "auth", "ip"}:
+            return "limits and cooldowns, which may begin again"
         owner = set(words(slot.key[1])) if slot.kind in {"class", "instance"} else set()
         return "limits and cooldowns, which may begin again" if (self.own_words | owner) & EPHEMERAL_WORDS else ""
+
+    def _fields(self) -> bool:
+        """Whether it is made with its keys, each a plain value, and code sets nothing but them."""
+        made = [inner for _, value in self.slot.values for inner in (value[4] if value[0] == "k" else ())]
+        if self.slot.container != "dict" or not made or any(inner[0] not in {"l", "n"} for _, inner, _ in made):
+            return False
+        names = {name for name, _, _ in made}
+        return bool(self.later) and all(
+            use.depth == 0
+            and use.how in {"set item", "augment item"}
+            and use.key[0] == "l"
+            and use.key[2] in names
+            and use.value[0] != "k"
+            for use in self.later
+        )
 
     def _kept_by_framework(self) -> str:
         """Why a container of a framework is a store: its class is named as a storage and keeps what it is given."""

@@ -45,7 +45,7 @@ PARTS = word_set("""
 IDS = word_set("""
     id ids uid uuid guid token email username userid sid nick nickname phone slug code isbn sku login account user
     author member guild chat channel room sender player owner tenant customer order""")
-_DOMAIN = frozenset[str]().union(
+DOMAIN = frozenset[str]().union(
     *(words for name, words in WORDS.items() if name not in {"configuration", "ephemeral", "regenerable", "settings"})
 ) - word_set("request state pending progress round") | word_set("""
     room channel invite place player guild vote score leaderboard highscore song track playlist document bookmark
@@ -60,7 +60,7 @@ _DOMAIN = frozenset[str]().union(
 RUNNING = word_set("""
     client handler controller runner worker server engine adapter driver provider manager loader connection tracer
     backend plugin component bot transport kernel proxy thread process executor dispatcher scheduler parser writer
-    reader stream socket router""")
+    reader stream socket router view modal""")
 KEEPERS = word_set("""
     server broker daemon manager service game bot cog app application api room lobby shop bank cart scheduler queue hub
     coordinator monitor controller ledger inventory catalog catalogue directory tracker history simulator emulator
@@ -71,6 +71,8 @@ _ANY_QUEUE = word_set("""
     limited size sized bounded priority ordered multi fifo lifo async sync thread safe simple base abstract data""")
 _OF_STORAGES = word_set("""
     backend manager plugin bot component server scheduler engine provider state handler controller file archive""")
+# what a class does that speaks to a database of its own
+DRIVES = frozenset({"execute", "cursor", "execute_sql", "executemany"})
 ENOUGH, SURE = 3, 5
 
 
@@ -162,13 +164,14 @@ class Evidence:
             score["holds records"] = 2
         if self.domain():
             score["named after what people enter"] = 2
-        elif {singular(each) for each in self.owner} & (_DOMAIN - KEEPERS - {"thread"}):
+        elif {singular(each) for each in self.owner} & (DOMAIN - KEEPERS - {"thread"}):
             score["its owner is named after what people enter"] = 1
         if self.world.saved.get(self.slot.key):
             score[f"saved to {self.world.saved[self.slot.key]}"] = 3
         running = self._running()
-        if running and not (self.owner and self.storage()):
-            score[f"holds a {running}, which is made again"] = -3
+        library = self.slot.path in self.world.libraries
+        if running and (library or not (self.owner and self.storage())):
+            score[f"holds a {running}, which is made again"] = -6 if library else -3
         if self.given():
             score["what is put in comes from outside"] = 1
         elif not (self.records() or self._nested()) and (self.owner or not (self._shown() or self.case._as_id())):
@@ -190,8 +193,10 @@ class Evidence:
         at = (self.slot.key[0], self.slot.key[1])
         if self.world.longevity.in_memory(at):
             return True
-        names = [at[1], *(base[1] for base in self.world.resolver.bases(at)[0])]
-        return any(set(words(each)) & STORAGE_WORDS for each in names)
+        own = [at, *self.world.resolver.bases(at)[0]]
+        if any(DRIVES & set(self.world.resolver.inside(each)) for each in own):
+            return False
+        return any(set(words(each[1])) & STORAGE_WORDS for each in own)
 
     def given(self) -> bool:
         """Whether a value or key that is put in comes from a parameter, or is a record that is made there."""
@@ -250,11 +255,11 @@ class Evidence:
         """Whether it is named after what people enter, or holds a class that is."""
         named = set(self.own) - PARTS - set(self.owner[-1:] if len(self.own) == 1 else ())
         if self.own & PARTS:
-            return bool(named & _DOMAIN)
+            return bool(named & DOMAIN)
         named |= {singular(each) for each in words(element_of(self.slot.annotation))}
         for at in self.slot.records:
             named |= {singular(each) for each in words(at[1])}
-        return bool(named & _DOMAIN)
+        return bool(named & DOMAIN)
 
 
 def _named_fields(value: Val) -> int:

@@ -59,6 +59,7 @@ LOADS = {
     "tomli.loads": "toml",
 }
 OPENERS = frozenset({"open", "io.open", "aiofiles.open", "codecs.open", "atomic_write", "builtins.open"})
+MOVERS = frozenset({"os.replace", "os.rename", "shutil.move"})
 FRAMES = {"to_csv": "csv", "to_json": "json", "to_pickle": "pickle", "to_excel": "excel"}
 FRAME_READS = {"read_csv": "csv", "read_json": "json", "read_pickle": "pickle", "read_excel": "excel"}
 
@@ -152,6 +153,10 @@ def _opened(sources: Sources, at: At, call: Call, name: str) -> tuple[bool, Val]
         return (any(char in text for char in "wax+"), ("p", base)) if len(text) <= 3 else None
     if name in {"write_text", "write_bytes"} and base:
         return (True, ("p", base))
+    if call.path in MOVERS and len(call.args) == 2:
+        return (True, call.args[1])
+    if name in {"replace", "rename"} and base and len(call.args) == 1:
+        return (True, call.args[0])
     if name in {"read_text", "read_bytes"} and base:
         return (False, ("p", base))
     return None

@@ -29,8 +29,8 @@ def libraries(files: Mapping[str, Summary], entries: Mapping[At, Entry], started
     packages: dict[str, list[str]] = defaultdict(list)
     for path in files:
         top = _package(files, path)
-        if top and not TEST_FILES.search(path):
-            packages[top].append(path)
+        if not TEST_FILES.search(path):
+            packages[top or path].append(path)
     doors: dict[str, int] = defaultdict(int)
     for at, entry in entries.items():
         if entry.kind in OUTSIDE and entry.framework not in INNER | OWN_DOORS and not EXAMPLE_PATHS.search(at[0]):
@@ -38,7 +38,8 @@ def libraries(files: Mapping[str, Summary], entries: Mapping[At, Entry], started
     offered = {at[0] for at, entry in entries.items() if entry.framework in _GATEWAYS and at[1] in _APPLICATION}
     found: set[str] = set()
     for top, paths in packages.items():
-        if not _is_published(files["__init__.py" if top == "." else f"{top}/__init__.py"], paths):
+        first = top if top in files else "__init__.py" if top == "." else f"{top}/__init__.py"
+        if not _is_published(files[first], paths):
             continue
         met = sum(doors[each] for each in paths)
         begins = any(_begins(files[each], started) for each in paths) or any(each in offered for each in paths)

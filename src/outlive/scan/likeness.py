@@ -153,6 +153,7 @@ class Likeness:
             and not held
             and not self._plain_records()
             and not any(value[0] == "k" and value[1] == "dict" and value[2] for _, value in inserted)
+            and not (inserted and all(value[0] == "p" and value[1].endswith(".id") for _, value in inserted))
         ):
             return Verdict(
                 "connection-state", [f"named after live things: {', '.join(sorted(self.own_words & LINK_WORDS))}"]

@@ -32,6 +32,8 @@ def find(sources: Sources) -> Iterator[Slot]:
                 kind = _kind(sources, (path, qual), bind.value)
                 if kind:
                     lines.add(bind.line)
+                    if scope.kind == "function" and any(each.path == f"{bind.target}.close" for each in scope.calls):
+                        continue  # tried out and closed
                     name = bind.target
                     symbol = _symbol(qual, scope.kind, name, sources.resolver.owner(path, qual))
                     yield Slot((path, qual, name), path, bind.line, bind.end, symbol, "database", NAME, kind)
