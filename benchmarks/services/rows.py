@@ -116,7 +116,7 @@ SERVICES: dict[str, dict[str, tuple[float, Columns]]] = {
         }),
         "farmer_crops": (1, {
             "key": "n::text", "farmer_id": "'farmer' || n", "crop_type": "(ARRAY['wheat', 'coffee', 'qat'])[1 + n % 3]",
-            "governorate": "(ARRAY['sanaa', 'aden', 'ibb'])[1 + n % 3]",
+            "governorate": "(ARRAY['sanaa', 'aden', 'ibb'])[1 + n % 3]", "registered_at": "now()",
         }),
         "notifications": (1, {
             "user_id": FARMER, "type": "(ARRAY['weather_alert', 'pest_outbreak', 'system'])[1 + m % 3]",

@@ -36,8 +36,9 @@ async def register(body: FarmerProfile) -> None:
 
     if await profiles.repository.update(who, replace) is None:
         await profiles.repository.insert(Profile(who, created_at=now, updated_at=now, **said))
+    since = before[-1].created_at if before else now
     made: dict[str, list[Any]] = {
-        "crops": [FarmerCrop(key_of(who, each), who, each, body.governorate) for each in body.crops],
+        "crops": [FarmerCrop(key_of(who, each), who, each, body.governorate, since) for each in body.crops],
         "field_ids": [FarmerField(key_of(who, each), who, each) for each in body.field_ids],
         "channels": [FarmerChannel(key_of(who, each), who, each) for each in body.notification_channels],
     }
@@ -49,11 +50,11 @@ async def register(body: FarmerProfile) -> None:
 
 async def meant(farmers: Sequence[str], governorates: Sequence[Governorate], grown: Sequence[Crop]) -> Sequence[str]:
     """The farmers who are named, else those who live in any of the governorates and grow any of the crops; all of them
-    where nothing is said. One query, whatever is asked."""
+    where nothing is said; in the order in which they registered first. One query, whatever is asked."""
     if farmers:
         return farmers
     where: dict[str, Any] = {"governorate__in": list(governorates)} if governorates else {}
     if not grown:
         return await profiles.repository.keys(**where)
-    found = await crops.repository.find(crop_type__in=list(grown), **where)
+    found = await crops.repository.find(crop_type__in=list(grown), order_by="registered_at", **where)
     return list(dict.fromkeys(each.farmer_id for each in found))

@@ -55,6 +55,7 @@ class CropRow(SystemColumns, Base):
     farmer_id: Mapped[Words] = mapped_column(ForeignKey("farmer_profiles.farmer_id", ondelete="RESTRICT"))
     crop_type: Mapped[Words]
     governorate: Mapped[Words]
+    registered_at: Mapped[Moment]
 
 
 class FieldRow(SystemColumns, Base):

@@ -98,12 +98,14 @@ class Profile:
 
 @dataclass
 class FarmerCrop:
-    """A crop that a farmer grows. Where the farmer lives stands here too, so that one index finds who is meant."""
+    """A crop that a farmer grows. Where the farmer lives, and since when registered, stand here too, so that one query
+    finds who is meant, in the order of their registration."""
 
     key: str
     farmer_id: str
     crop_type: Crop
     governorate: Governorate
+    registered_at: dt.datetime
 
 
 @dataclass

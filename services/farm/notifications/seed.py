@@ -40,7 +40,7 @@ def fill(now: dt.datetime) -> None:
         )  # fmt: skip
         for crop in grown:
             key = key_of(farmer_id, crop)
-            crops[key] = FarmerCrop(key, farmer_id, crop, governorate)
+            crops[key] = FarmerCrop(key, farmer_id, crop, governorate, now)
         for field_id in owned:
             key = key_of(farmer_id, field_id)
             fields[key] = FarmerField(key, farmer_id, field_id)

@@ -35,7 +35,7 @@ async def tell(
     made = [
         Notification(
             uuid.uuid4(), user, kind, priority, words.title, words.title_ar or words.title, words.body,
-            words.body_ar or words.body, channels[0] if channels else Channel.IN_APP, {**data, **named}, now,
+            words.body_ar or words.body, channels[0] if channels else Channel.IN_APP, {**data, **named}, clock.now(),
             shown_until=expires or FOREVER, expires_at=expires,
             target_governorates=_plain(governorates), target_crops=_plain(crops),
         )

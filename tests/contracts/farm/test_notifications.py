@@ -175,6 +175,19 @@ def test_registering_again_replaces_crops_and_place(http: Running) -> None:
     assert listed(http, farmer)["total"] == 1
 
 
+def test_recipients_are_told_in_the_order_of_their_registration(http: Running) -> None:
+    """The answer is about who registered first, whatever was said of crops since; the last one made is the newest."""
+    first, second = register(http, "abyan", ["banana"]), register(http, "abyan", ["corn"])
+    register(http, "abyan", ["corn", "potato"], farmer_id=first)
+    for criteria in ({"target_crops": ["corn"]}, {"target_crops": ["potato", "corn"]}, {}):
+        made = send(http, target_governorates=["abyan"], **criteria).json()
+        assert made["farmer_id"] == first
+        newest = http.get("/v1/notifications/broadcast", params={"governorate": "abyan", "limit": 2}).json()
+        assert [each["id"] for each in newest["notifications"]] == [
+            listed(http, each, limit=1)["notifications"][0]["id"] for each in (second, first)
+        ]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -49,6 +49,7 @@ REASONS = {
         for table in ASKED
     },
     "farmer_crops.governorate": PLACE, "farmer_crops (crop_type, governorate)": PLACE,
+    "farmer_crops.registered_at": "recipients in the order in which they registered, by the same query",
     "notifications": "the requirement counts it as done elsewhere",
     "notification_preferences": "the requirement counts notifications and what belongs to them as done elsewhere",
     "notification_outbox": "sending is new",

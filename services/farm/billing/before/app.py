@@ -264,6 +264,8 @@ def shown(value: Any) -> Any:
         return {name: shown(getattr(value, name)) for name in fields if not fields[name].exclude}
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, list):
         return [shown(each) for each in value]
     return value

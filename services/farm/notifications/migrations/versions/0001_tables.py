@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -72,12 +74,12 @@ def _farmers() -> None:
         needed("updated_at", moment()),
         sa.PrimaryKeyConstraint("farmer_id", name="pk_farmer_profiles"),
     )
-    _part("farmer_crops", "crop_type", needed("governorate", words()))
+    _part("farmer_crops", "crop_type", needed("governorate", words()), needed("registered_at", moment()))
     _part("farmer_fields", "field_id")
     _part("farmer_channels", "channel")
 
 
-def _part(table: str, what: str, *more: sa.Column[str]) -> None:
+def _part(table: str, what: str, *more: sa.Column[Any]) -> None:
     """What belongs to a farmer, each once."""
     create(
         table,
