@@ -173,7 +173,8 @@ class Units:
     def unsettled(self) -> list[Unit]:
         """Open units that hold changes; what a reader may have seen of them is not settled."""
         with self.lock:
-            return [unit for unit in self.held() if unit.holds]
+            # what `holds` asks, asked here: each response asks it of every request that is open
+            return [unit for unit in self.held() if unit.changes or unit.draws or unit.files]
 
 
 async def durable(unit: Unit, units: Units) -> None:
