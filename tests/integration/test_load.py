@@ -41,6 +41,7 @@ from outlive.transfer.export import default_layout, export, replaced, snapshot
 from outlive.transfer.fit import Fit, Misfit
 from outlive.transfer.layout import Layout, find_layout
 from outlive.transfer.load import Loaded, Options, Target, load, look
+from outlive.transfer.plainly import with_forms
 from outlive.transfer.sources import Item, Spot
 
 Cli = Callable[..., tuple[int, str]]
@@ -191,10 +192,23 @@ def test_a_typed_record_is_what_the_service_would_hold(db: Database, tmp_path: P
     assert out(db, into, Layout("jsonl")) == written
 
 
+def test_an_export_has_the_plain_values_that_came(db: Database, tmp_path: Path) -> None:
+    """Dates, UUIDs and decimals of a typed store stand as they stood in the file that was loaded, byte for byte."""
+    path = tmp_path / "tasks.json"
+    plain = {
+        "task_id": "t1", "at": "2024-01-02T03:04:05Z", "day": "2024-02-29", "price": 12.5, "colour": "red",
+        "inner": {"n": 1, "note": None}, "ratio": 0.5, "tags": ["أ"], "ref": "6fa459ea-ee8a-3ca4-894e-db77e160355e",
+    }  # fmt: skip
+    path.write_text(json.dumps([plain, {**plain, "task_id": "t2", "ref": None}], indent=2, ensure_ascii=False))
+    into = target(Task)
+    assert put(db, into, path).counts.landed == 2
+    assert out(db, into, with_forms(find_layout(path), into.fit(), path)) == path.read_bytes()
+
+
 BAD_FIELDS = [
     ({"at": 5}, "at"), ({"day": "2024-02-30"}, "day"), ({"price": "much"}, "price"), ({"colour": "blue"}, "colour"),
     ({"inner": {"n": 1, "more": 2}}, "inner"), ({"ratio": "0.5"}, "ratio"), ({"tags": {"$no": "\x00"}}, "tags"),
-    ({"ref": "nobody"}, "ref"), ({"surplus": 1}, "surplus"), ({"task_id": None}, "task_id"),
+    ({"tags": "red"}, "tags"), ({"ref": "nobody"}, "ref"), ({"surplus": 1}, "surplus"), ({"task_id": None}, "task_id"),
     ({"task_id": 1}, "task_id"),
     ({"at": None}, "at"), ({"$strange": 1}, "$strange"),
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 """Writing a store's records to a file: one snapshot, in order, streamed, the same bytes for the same records.
 
-A record stands in its canonical form, so `load` gives back exactly what was exported. A file is put in its place when
-it is complete.
+A record stands in its canonical form, or as plain as in the file that it came from where that says the same, so
+`load` gives back exactly what was exported. A file is put in its place when it is complete.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from outlive.transfer.cells import Cells
 from outlive.transfer.fit import KEY
 from outlive.transfer.layout import SUFFIXES, Kind, Layout
 from outlive.transfer.load import Target
+from outlive.transfer.plainly import Plainly
 
 BLOCK_CHARS = 1 << 16
 _FETCH_ROWS = 5000
@@ -88,7 +89,7 @@ def _json(target: Target, layout: Layout, conn: psycopg.Connection[Any]) -> Iter
     """(records so far, text) pieces of a list, an object or lines."""
     between, count = layout.between, 0
     keyed = layout.kind == "object"
-    shown = _Shown(target)
+    shown = _Shown(target, layout)
     for stored in _rows(conn, target):
         text = layout.member(shown.name(stored.key) if keyed else None, shown.value(stored, keyed))
         count += 1
@@ -99,10 +100,12 @@ def _json(target: Target, layout: Layout, conn: psycopg.Connection[Any]) -> Iter
 class _Shown:
     """A stored row as the value that stands in a file."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, layout: Layout) -> None:
         self.target = target
         self._type = target.table.record_type
         self._plain = self._type.kind == "value"
+        told = {} if self._plain or layout.kind == "csv" else dict(layout.plain)
+        self._plainly = Plainly(target.fit(), told)
         field = self._type.fields.get(target.key_field or "")
         self._key_hint = column_hint(field.annotation) if field is not None else None
 
@@ -117,10 +120,11 @@ class _Shown:
     def value(self, stored: Stored, named: bool) -> Json:
         """The record's value; with its key beside it where nothing else tells the key."""
         document = stored.document
-        value = document[VALUE] if self._plain and VALUE in document else document
+        shown = self._plainly.document(document)
+        value = document[VALUE] if self._plain and VALUE in document else shown
         if named or self.target.kind in ("log", "set") or self._holds(document, stored.key):
             return value
-        return {KEY: encode_any(stored.key), **document}
+        return {KEY: encode_any(stored.key), **shown}
 
     def _holds(self, document: dict[str, Json], key: Any) -> bool:
         field = self.target.key_field
@@ -130,7 +134,7 @@ class _Shown:
 
 
 def _csv(target: Target, layout: Layout, rows: Iterable[Stored]) -> Iterator[tuple[int, str]]:
-    cells, shown = Cells(target.table.record_type), _Shown(target)
+    cells, shown = Cells(target.table.record_type), _Shown(target, layout)
     names, count = list(layout.columns), 0
     ordered = target.table.record_type.kind != "model"
     for stored in rows:

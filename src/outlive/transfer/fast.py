@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
+from outlive.errors import Unholdable
 from outlive.postgres.columns import column_hint
 from outlive.postgres.converters import OutOfDomain
 from outlive.postgres.tables import Row, StoreTable
@@ -63,7 +64,7 @@ class Fast:
                 return None
             return (literal, *[direct(cell) for direct, cell in zip(self._fields, cells, strict=True)],  # type: ignore[misc]
                     None, version, position)  # fmt: skip
-        except (Slow, Misfit, OutOfDomain, ValueError, TypeError):
+        except (Slow, Misfit, OutOfDomain, Unholdable, ValueError, TypeError):
             return None
 
 

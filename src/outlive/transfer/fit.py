@@ -87,6 +87,11 @@ class Fit:
             raise Misfit(str(error) or type(error).__name__, "", item.key) from None
         return Fitted(item.ordinal, item.line, key, document)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The declared fields."""
+        return self._names
+
     def check_of(self, name: str) -> Check:
         """What checks a declared field."""
         return self._checks[name]
@@ -193,7 +198,7 @@ def _check_of(field: FieldType, record_type: RecordType) -> Check:
     elif hint in _SCALARS:
         plain = _SCALARS[hint]
     else:
-        plain = _container(place)
+        plain = _container(place, typing.get_origin(field.base) or field.base)
     free = field.nullable or field.base in (Any, object, None, type(None)) or hint is None
 
     def check(value: Json) -> Json:
@@ -285,11 +290,14 @@ _SCALARS: dict[Any, Check] = {
 }
 
 
-def _container(place: Place) -> Check:
-    """Any JSON value: as it is where that is canonical, else a Misfit."""
+def _container(place: Place, base: Any = None) -> Check:
+    """Any JSON value (of a list or a dict: one of that kind), as it is where that is canonical, else a Misfit."""
+    wanted = base if base in (list, dict) else None
 
     def check(value: Json) -> Json:
         kind = type(value)
+        if wanted is not None and kind is not wanted:
+            raise Misfit(f"a {_kind(value)} where {'a list' if wanted is list else 'an object'} is expected")
         if kind is str:
             return _text(value)
         if kind is Exact:

@@ -24,7 +24,8 @@ SUFFIXES: dict[str, Kind] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`lines` puts each record of a list or object on a line of its own; `columns` are a CSV's header."""
+    """`lines` puts each record of a list or object on a line of its own; `columns` are a CSV's header; `plain` tells
+    the fields whose values stand without their tag, and how (see plainly.py)."""
 
     kind: Kind
     indent: int | str | None = None
@@ -34,6 +35,7 @@ class Layout:
     colon: str = ":"
     newline: bool = True
     columns: tuple[str, ...] = ()
+    plain: tuple[tuple[str, str], ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """As JSON; `Layout.of_facts` reads it."""
@@ -42,7 +44,8 @@ class Layout:
     @classmethod
     def of_facts(cls, facts: dict[str, Any]) -> Layout:
         """The layout that `facts` told."""
-        return cls(**{**facts, "columns": tuple(facts["columns"])})
+        plain = tuple((name, form) for name, form in facts.get("plain", ()))
+        return cls(**{**facts, "columns": tuple(facts["columns"]), "plain": plain})
 
     def text(self, value: Any) -> str:
         """One value's JSON text, as it stands in the file."""

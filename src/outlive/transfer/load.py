@@ -402,7 +402,9 @@ def look(target: Target, path: Path, layout: Layout, tell: Callable[[Counts, int
             counts.landed += reader.taken
             counts.rejected += len(reader.bad)
             counts.offset, counts.ordinal, counts.line = batch.after
-            bad += reader.bad[: BAD_SHOWN - len(bad)] if len(bad) < BAD_SHOWN else []
+            bad += (
+                sorted(reader.bad, key=lambda one: one.ordinal)[: BAD_SHOWN - len(bad)] if len(bad) < BAD_SHOWN else []
+            )
             tell(counts, whole)
     return counts, bad
 

@@ -181,7 +181,7 @@ class Reader:
             return item.key
         name = self._fit.key_field
         held = item.value.get(name) if type(item.value) is dict and name is not None else None
-        return None if held is None else canonical_text(held)
+        return held if held is None or type(held) is str else canonical_text(held)
 
     def _reject(self, item: Item, key: str | None, path: str, reason: str) -> None:
         try:

@@ -15,6 +15,7 @@ from outlive.transfer import deduce, sources
 from outlive.transfer.export import with_columns
 from outlive.transfer.layout import SUFFIXES, Layout, find_layout
 from outlive.transfer.load import Loaded, Options, Target, load, look
+from outlive.transfer.plainly import with_forms
 from outlive.transfer.sources import Bad, Spot
 
 if TYPE_CHECKING:
@@ -102,15 +103,23 @@ def _target(
     layout = find_layout(path, kind)
     if layout.kind == "csv":
         layout = with_columns(layout, sources.read_header(path)[0])
+    target, evidence = _found(opened, service, path, name, key, layout)
+    return target, with_forms(layout, target.fit(), path), evidence
+
+
+def _found(
+    opened: session.Session, service: Service | None, path: Path, name: str, key: str | None, layout: Layout
+) -> tuple[Target, dict[str, str]]:
+    """The store, declared, known from an earlier load, or deduced from the file; for the last, what tells so."""
     if service is not None:
-        return declared.declared(service, name), layout, {}
+        return declared.declared(service, name), {}
     owner, _, own = name.rpartition("/")
     where = declared.own_name(opened.settings, owner)
     known = declared.loaded(opened.conn, where, own)
     if known is not None:
-        return known, layout, {}
+        return known, {}
     found = _deduce(path, layout)
-    return declared.deduced(where, own, found.kinds(), key), layout, _evidence(found)
+    return declared.deduced(where, own, found.kinds(), key), _evidence(found)
 
 
 def _deduce(path: Path, layout: Layout) -> deduce.Deduced:
@@ -150,7 +159,7 @@ def _dry(target: Target, path: Path, layout: Layout, evidence: dict[str, str], a
 
 
 def _facts(bad: Bad) -> dict[str, Any]:
-    return {"line": bad.line, "key": bad.key, "path": bad.path, "reason": bad.reason}
+    return {"ordinal": bad.ordinal + 1, "line": bad.line, "key": bad.key, "path": bad.path, "reason": bad.reason}
 
 
 def _print(target: Target, found: Loaded, rejects: Path) -> None:
@@ -172,7 +181,7 @@ def _print(target: Target, found: Loaded, rejects: Path) -> None:
 
 def _print_bad(bad: list[Bad], count: int) -> None:
     for one in bad:
-        where = f"line {one.line}" + (f", {one.key}" if one.key is not None else "")
+        where = f"record {one.ordinal + 1}, line {one.line}" + (f", {one.key}" if one.key is not None else "")
         print(f"    {where}: {one.path + ': ' if one.path else ''}{one.reason}")
     if len(bad) < count:
         print(f"    … and {count - len(bad)} more")
