@@ -159,6 +159,24 @@ def test_an_update_is_decided_on_the_record_that_is_written(either: Shelf) -> No
     assert repository.get(1).result() == Task(1, "a", ["new"])
 
 
+def test_several_updates_are_one_write(either: Shelf) -> None:
+    """Each record gets what is decided on it, keys that nobody has are left out, and what raises changes none."""
+    repository = Repository(either)
+
+    def doubled(task: Task) -> dict[str, str]:
+        return {"title": task.title * 2} if task.title != "c" else {}
+
+    changed = repository.bulk_update([2, 9, 1, 3, 2], doubled).result()
+    assert {key: task.title for key, task in changed.items()} == {1: "aa", 2: "bb", 3: "c"}
+    assert [repository.get(key).result().title for key in (1, 2, 3)] == ["aa", "bb", "c"]
+    with pytest.raises(ZeroDivisionError):
+        repository.bulk_update([1, 2], lambda task: {"title": str(1 // (2 - task.id))}).result()
+    with pytest.raises(BadQuery, match="titel"):
+        repository.bulk_update([1], lambda task: {"titel": "b"}).result()
+    assert [repository.get(key).result().title for key in (1, 2)] == ["aa", "bb"]
+    assert repository.bulk_update([], doubled).result() == {}
+
+
 def test_async_writes(either: Shelf) -> None:
     """`await` on a write writes and waits until it is settled."""
     repository = Repository(either)

@@ -51,8 +51,10 @@ async def thread_of(tenant: str, thread_id: str) -> Thread:
 
 async def thread_of_scope(tenant: str, scope_type: str, scope_id: str) -> Thread:
     """Raises 404 where the tenant has no such thread, as of a scope that there is not."""
-    scope = {"scope_type": scope_type, "scope_id": scope_id}
-    found: list[Thread] = await threads.repository.for_tenant(tenant).find(**scope, limit=1) if tenant else []
+    if not tenant:
+        raise failed("thread_not_found")
+    repository = threads.repository.for_tenant(tenant)
+    found: list[Thread] = await repository.find(scope_type=scope_type, scope_id=scope_id, limit=1)
     if not found:
         raise failed("thread_not_found")
     return found[0]

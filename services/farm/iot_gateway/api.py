@@ -33,6 +33,40 @@ async def asking_tenant(header: TenantHeader = None) -> str | None:
 Asking = Annotated[str | None, Depends(asking_tenant)]
 
 
+@router.post("/sensor/reading")
+async def add_reading(asking: Asking, body: SensorReading) -> dict[str, Any]:
+    _may(asking, body.tenant_id)
+    reading = Reading(body.device_id, body.tenant_id, body.field_id, body.sensor_type, body.value, body.unit)
+    if not in_range(body.sensor_type, body.value):
+        await _authorized(reading)
+        raise refused(f"{body.value} is out of range for {body.sensor_type}", "body", "value")
+    try:
+        await intake.take(reading)
+    except Full:
+        raise HTTPException(503, "Too many readings are waiting", {"Retry-After": "1"}) from None
+    except Unknown:
+        raise _unknown(body.device_id) from None
+    except Foreign:
+        raise HTTPException(403, FOREIGN) from None
+    return {"status": "ok", "device_id": body.device_id, "sensor_type": body.sensor_type.lower(), "value": body.value}
+
+
+@router.post("/sensor/batch")
+async def add_batch(asking: Asking, body: BatchReading) -> dict[str, Any]:
+    """How many readings of the batch are complete; one that is out of range refuses the batch. Nothing is changed."""
+    _may(asking, body.tenant_id)
+    await _authorized(Reading(body.device_id, body.tenant_id, body.field_id, "", 0.0))
+    count = 0
+    for each in body.readings:
+        kind, value = each.get("sensor_type"), each.get("value")
+        if not isinstance(kind, str) or not kind or isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if not math.isfinite(value) or not in_range(kind, value):
+            raise HTTPException(400, f"Value {value} out of range for {kind}")
+        count += 1
+    return {"status": "ok", "device_id": body.device_id, "count": count}
+
+
 @router.post("/device/register")
 async def register(asking: Asking, body: DeviceRegister) -> Response:
     """A new device, or the same one described anew: its time of creation, status and readings stay."""
@@ -108,40 +142,6 @@ async def stats(asking: Asking) -> dict[str, Any]:
             "by_type": await registry(asking).count(by="device_type"),
         }
     }
-
-
-@router.post("/sensor/reading")
-async def add_reading(asking: Asking, body: SensorReading) -> dict[str, Any]:
-    _may(asking, body.tenant_id)
-    reading = Reading(body.device_id, body.tenant_id, body.field_id, body.sensor_type, body.value, body.unit)
-    if not in_range(body.sensor_type, body.value):
-        await _authorized(reading)
-        raise refused(f"{body.value} is out of range for {body.sensor_type}", "body", "value")
-    try:
-        await intake.take(reading)
-    except Full:
-        raise HTTPException(503, "Too many readings are waiting", {"Retry-After": "1"}) from None
-    except Unknown:
-        raise _unknown(body.device_id) from None
-    except Foreign:
-        raise HTTPException(403, FOREIGN) from None
-    return {"status": "ok", "device_id": body.device_id, "sensor_type": body.sensor_type.lower(), "value": body.value}
-
-
-@router.post("/sensor/batch")
-async def add_batch(asking: Asking, body: BatchReading) -> dict[str, Any]:
-    """How many readings of the batch are complete; one that is out of range refuses the batch. Nothing is changed."""
-    _may(asking, body.tenant_id)
-    await _authorized(Reading(body.device_id, body.tenant_id, body.field_id, "", 0.0))
-    count = 0
-    for each in body.readings:
-        kind, value = each.get("sensor_type"), each.get("value")
-        if not isinstance(kind, str) or not kind or isinstance(value, bool) or not isinstance(value, int | float):
-            continue
-        if not math.isfinite(value) or not in_range(kind, value):
-            raise HTTPException(400, f"Value {value} out of range for {kind}")
-        count += 1
-    return {"status": "ok", "device_id": body.device_id, "count": count}
 
 
 async def on_message(topic: str, payload: bytes | str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import dataclasses
 import os
 from collections import deque
 from typing import Any
@@ -72,28 +73,44 @@ async def _outcomes(readings: list[Reading]) -> list[Exception | None]:
 
 async def _land(readings: list[Reading]) -> list[Exception | None]:
     """Why each reading is refused, None where it is durable now."""
-    held = {each.device_id: each for each in await registry().find(device_id__in={r.device_id for r in readings})}
-    refused: list[Exception | None] = []
-    last: dict[str, Reading] = {}
-    for reading in readings:
-        error = _judged(reading, held.get(reading.device_id))
-        refused.append(error)
-        if error is None:
-            last[reading.device_id] = reading
+    refused: list[Exception | None] = [None] * len(readings)
+    of_device: dict[str, list[int]] = {}
+    for at, reading in enumerate(readings):
+        of_device.setdefault(reading.device_id, []).append(at)
+
+    def heard(device: Device) -> dict[str, Any]:
+        """What the last of its readings changes that may speak for it."""
+        said: dict[str, Any] = {}
+        for at in of_device[device.device_id]:
+            if (readings[at].tenant_id, readings[at].field_id) == (device.tenant_id, device.field_id):
+                said = _said(readings[at])
+            else:
+                refused[at] = Foreign(device.device_id)
+        return said
+
     async with outlive.unit("readings", service=service):
-        await asyncio.gather(*(_keep(reading, held.get(key)) for key, reading in last.items()))
+        known = await registry().bulk_update(of_device, heard)
+        for key in of_device.keys() - known.keys():
+            for at in of_device[key]:
+                refused[at] = None if readings[at].registers else Unknown(key)
+            of_device[key] = [at for at in of_device[key] if readings[at].registers]
+            if of_device[key]:
+                made = _made(readings[of_device[key][0]])
+                await registry(made.tenant_id).insert(dataclasses.replace(made, **heard(made)))
     return refused
 
 
-def _judged(reading: Reading, device: Device | None) -> Exception | None:
-    if device is None:
-        return None if reading.registers else Unknown(reading.device_id)
-    if (device.tenant_id, device.field_id) != (reading.tenant_id, reading.field_id):
-        return Foreign(reading.device_id)
-    return None
+def _made(reading: Reading) -> Device:
+    """The device that a first reading registers."""
+    key = reading.device_id
+    return Device(
+        key, reading.tenant_id, reading.field_id, device_type_of(reading.sensor_type), f"جهاز {key}", f"Device {key}",
+        clock.now(),
+    )  # fmt: skip
 
 
-async def _keep(reading: Reading, device: Device | None) -> None:
+def _said(reading: Reading) -> dict[str, Any]:
+    """What a reading changes of its device."""
     said: dict[str, Any] = {
         "last_reading": {"sensor_type": reading.sensor_type.lower(), "value": reading.value, "unit": reading.unit},
         "last_seen": clock.now(),
@@ -102,11 +119,4 @@ async def _keep(reading: Reading, device: Device | None) -> None:
     if reading.battery is not None:
         low = reading.battery < LOW_BATTERY
         said |= {"battery_level": reading.battery, "status": Status.WARNING if low else Status.ONLINE}
-    if device is not None:
-        await registry().patch(reading.device_id, **said)
-        return
-    made = Device(
-        reading.device_id, reading.tenant_id, reading.field_id, device_type_of(reading.sensor_type),
-        f"جهاز {reading.device_id}", f"Device {reading.device_id}", clock.now(), **said,
-    )  # fmt: skip
-    await registry(reading.tenant_id).insert(made)
+    return said

@@ -299,14 +299,19 @@ class Repository(JsonReads):
         """
 
         def apply(found: dict[Key, Standing]) -> Any:
-            if not found:
-                return None
-            fields = how(self._detached(found[key].record))
-            for field in fields:
-                self._known(field)
-            return self._patch(key, found[key], dict(fields))
+            return self._patch(key, found[key], self._asked(found[key], how)) if found else None
 
         return self._writing([key], apply)
+
+    def bulk_update(self, keys: Iterable[Key], how: Callable[[Any], Mapping[str, Any]], /) -> Pending[dict[Key, Any]]:
+        """As `update` of each of these keys that has a record, as one read and one write; those records, by key."""
+
+        def apply(found: dict[Key, Standing]) -> dict[Key, Any]:
+            asked = {key: self._asked(standing, how) for key, standing in found.items()}
+            with self._backing.together():
+                return {key: self._patch(key, found[key], fields) for key, fields in asked.items()}
+
+        return self._writing(list(dict.fromkeys(keys)), apply)
 
     def delete(self, key: Key, /) -> Pending[bool]:
         """Removes a record; False if there was none of this key. Raises what refuses the write."""
@@ -544,6 +549,13 @@ class Repository(JsonReads):
         if values:
             self._backing.unit_patch(key, values, standing.base)
         return self._detached(changed)
+
+    def _asked(self, standing: Standing, how: Callable[[Any], Mapping[str, Any]]) -> dict[str, Any]:
+        """The fields that `how` gives for a record. Raises BadQuery for one that the record type does not have."""
+        fields = dict(how(self._detached(standing.record)))
+        for field in fields:
+            self._known(field)
+        return fields
 
     def _differing(self, record: Any, changed: Any, fields: Iterable[str]) -> list[str]:
         """Those of the fields that hold something else now; what cannot be told counts as different."""
