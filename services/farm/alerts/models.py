@@ -6,9 +6,9 @@ from sqlalchemy import Index, MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from outlive.postgres.tables import SystemColumns
-from services.farm.common.tables import NAMES, Measure, Moment, Object, Several, Whole, Words, odd_rows
+from services.farm.common.tables import NAMES, PLAIN, Measure, Moment, Object, Several, Whole, Words, odd_rows
 
-COUNTED = ["tenant_id", "resolution_hours", "outlive_extra"]  # beside its keys, what an index alone counts by
+COUNTED = ["tenant_id", "resolution_hours"]  # beside its keys, what an index alone counts by
 
 
 class Base(DeclarativeBase):
@@ -18,7 +18,7 @@ class Base(DeclarativeBase):
 class AlertRow(SystemColumns, Base):
     __tablename__ = "alerts"
     __table_args__ = (
-        odd_rows("alerts"),
+        odd_rows("alerts", "created_at"),
         Index("ix_alerts_tenant_created", "tenant_id", "created_at"),
         Index("ix_alerts_field_status_created", "field_id", "status", "created_at"),
         Index("ix_alerts_type_severity", "type", "severity"),
@@ -27,7 +27,7 @@ class AlertRow(SystemColumns, Base):
         Index("ix_alerts_tenant_type", "tenant_id", "type", "created_at"),
         Index(
             "ix_alerts_created", "created_at", "status", "type", "severity", "outlive_position",
-            postgresql_include=COUNTED,
+            postgresql_include=COUNTED, postgresql_where=PLAIN,
         ),
         Index("ix_alerts_position", "outlive_position"),
         Index("ix_alerts_fields", "fields", postgresql_using="gin"),

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from outlive.postgres.tables import SystemColumns
-from services.farm.common.tables import NAMES, Moment, Object, Words, odd_rows
+from services.farm.common.tables import NAMES, PLAIN, Moment, Object, Words, odd_rows
 
 Sum = Annotated[Decimal, mapped_column(Numeric)]
 Many = Annotated[int, mapped_column(Numeric)]  # any whole number; bigint would refuse what the API takes
@@ -66,7 +66,7 @@ class SubscriptionRow(SystemColumns, Base):
     __table_args__ = (
         Index(
             "ix_subscriptions_status_plan_id", "status", "plan_id",
-            postgresql_include=["tenant_id", "outlive_position", "outlive_extra"],
+            postgresql_include=["tenant_id", "outlive_position"], postgresql_where=PLAIN,
         ),
         Index("ix_subscriptions_position", "outlive_position"),
         odd_rows("subscriptions"),

@@ -54,6 +54,6 @@ def isolate(table: sa.Table, column: str = "tenant_id") -> None:
         op.execute(statement)
 
 
-def index_odd_rows(table: str) -> None:
+def index_odd_rows(table: str, column: str = "outlive_position") -> None:
     """The index of `services.farm.common.tables.odd_rows`."""
-    op.create_index(f"ix_{table}_extra", table, ["outlive_position"], postgresql_where="outlive_extra IS NOT NULL")
+    op.create_index(f"ix_{table}_extra", table, [column], postgresql_where="outlive_extra IS NOT NULL")

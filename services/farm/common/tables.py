@@ -31,9 +31,12 @@ Object = Annotated[dict[str, Any], mapped_column(JSONB(none_as_null=True))]
 Several = Annotated[list[str], mapped_column(ARRAY(Text(collation="C")))]
 
 
-def odd_rows(table: str) -> Index:
+PLAIN = text("outlive_extra IS NULL")  # of an index that counts by itself: rows that their columns tell all of
+
+
+def odd_rows(table: str, column: str = "outlive_position") -> Index:
     """For `__table_args__`: how a query finds the few rows of which `outlive_extra` says more than their columns.
 
     Without it each list by SQL reads the whole table for them. Its migration: `index_odd_rows`.
     """
-    return Index(f"ix_{table}_extra", "outlive_position", postgresql_where=text("outlive_extra IS NOT NULL"))
+    return Index(f"ix_{table}_extra", column, postgresql_where=text("outlive_extra IS NOT NULL"))

@@ -8,7 +8,7 @@ from sqlalchemy import Index, MetaData, Uuid, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from outlive.postgres.tables import SystemColumns
-from services.farm.common.tables import NAMES, Measure, Moment, Words
+from services.farm.common.tables import NAMES, PLAIN, Measure, Moment, Words
 
 
 class Base(DeclarativeBase):
@@ -32,7 +32,8 @@ class DiagnosisRow(SystemColumns, Base):
             "severity",
             "disease_name_ar",
             "governorate",
-            postgresql_include=["outlive_position", "outlive_extra"],
+            postgresql_include=["outlive_position"],
+            postgresql_where=PLAIN,
         ),
         Index("ix_diagnoses_position", "outlive_position"),
         Index("ix_diagnoses_extra", "outlive_position", postgresql_where=text("outlive_extra IS NOT NULL")),

@@ -25,6 +25,14 @@ class EquipmentRow(SystemColumns, Base):
         Index("ix_equipment_next_maintenance", "next_maintenance_at"),
         Index("ix_equipment_tenant_name", "tenant_id", "name", "outlive_position", "equipment_id"),
         Index("ix_equipment_serial_number", "serial_number"),
+        Index(
+            "ix_equipment_totals",
+            "tenant_id",
+            "equipment_type",
+            "status",
+            postgresql_include=["outlive_position"],
+            postgresql_where=text("deleted_at IS NULL AND outlive_extra IS NULL"),
+        ),
     )
 
     equipment_id: Mapped[Words] = mapped_column(primary_key=True)

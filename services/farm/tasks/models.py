@@ -30,7 +30,8 @@ class TaskRow(SystemColumns, Base):
         Index("ix_tasks_tenant_completed", "tenant_id", "status", "completed_at", postgresql_where=LIVE),
         Index(
             "ix_tasks_totals", "tenant_id", "status", "due_date",
-            postgresql_include=["outlive_position", "deleted_at", "outlive_extra"], postgresql_where=LIVE,
+            postgresql_include=["outlive_position"],
+            postgresql_where=text("deleted_at IS NULL AND outlive_extra IS NULL"),
         ),
         Index("ix_tasks_position", "outlive_position"),
         odd_rows("tasks"),

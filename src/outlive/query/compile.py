@@ -22,6 +22,7 @@ from outlive.query.pages import Cursor
 from outlive.query.pieces import Piece, build, joined
 
 _MANY = 2**62
+NEVER = build("false")
 ORDERED = frozenset({"text", "number", "date", "instant", "local datetime", "time", "duration", "uuid", "bytes"})
 
 
@@ -81,6 +82,15 @@ class Compiler:
         """True for rows that may match and are not odd."""
         return build("({} AND NOT ({}))", self.where(filters), strange)
 
+    def in_parts(self, filters: Sequence[Filter], strange: Piece) -> list[Piece]:
+        """True for the rows of `decided`, in two parts, so that a partial index counts the first by itself: rows that
+        have no more to say than their columns, and the others."""
+        where = self.where(filters)
+        if strange == NEVER:
+            return [where]
+        rest = build("{} AND outlive_extra IS NOT NULL AND NOT ({})", where, strange)
+        return [build("{} AND outlive_extra IS NULL", where), rest]
+
     def odd_rows(self, filters: Sequence[Filter], strange: Piece, without: Sequence[Hashable] = ()) -> Piece:
         """The odd rows that may match, those of the keys in `without` left out."""
         return build(
@@ -95,8 +105,8 @@ class Compiler:
     def is_odd(self, fields: Iterable[str], exactly: Iterable[str] = ()) -> Piece:
         """True for rows that the columns of `fields` do not decide, or those of `exactly` do not hold to the letter."""
         pieces = [self.column(each).odd for each in fields] + [self.column(each).loose for each in exactly]
-        if not self.source.has_extra:
-            return build("false")
+        if not self.source.has_extra or not pieces:
+            return NEVER
         return build("outlive_extra IS NOT NULL AND ({})", joined(" OR ", pieces, "false"))
 
     def records_of(self, keys: Sequence[Hashable]) -> Piece:

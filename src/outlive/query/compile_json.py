@@ -111,9 +111,13 @@ def compile_json(at: Compiler, query: Query, form: JsonForm, *, total: bool = Fa
     return build(
         "SELECT count(*), count(j), '[' || coalesce(string_agg(j, ','), '') || ']', EXISTS ({}){} FROM ({}) AS page",
         at.odd_rows(query.filters, strange),
-        build(", (SELECT count(*) FROM {} WHERE {})", at.relation, decided) if total else build(""),
+        build(", {}", _counted(at, at.in_parts(query.filters, strange))) if total else build(""),
         page,  # its order is the order in which it is aggregated
     )
+
+
+def _counted(at: Compiler, parts: list[Piece]) -> Piece:
+    return joined(" + ", (build("SELECT count(*) FROM {} WHERE {}", at.relation, each) for each in parts), "0")
 
 
 def compile_one(at: Compiler, query: Query, form: JsonForm, literal: Any) -> Piece | None:

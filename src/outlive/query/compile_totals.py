@@ -48,7 +48,8 @@ def compile_total(at: Compiler, asked: Total, filters: Sequence[Filter]) -> Piec
 def compile_groups(at: Compiler, asked: Total, filters: Sequence[Filter]) -> Piece | None:
     """The statement that sums up the decided rows and tells whether an odd one may match; None where it cannot.
 
-    Every row: that, whether it is a group's, its first position, rows, counted, sum, whole, and then its labels.
+    Every row: that, whether it is a group's, its first position, rows, counted, sum, whole, and then its labels. A
+    group may come in two parts.
     """
     plain = all(each.period is not None or at.column(each.field).domain in PLAIN for each in asked.by)
     if not plain or asked.name in {"min", "max"} or not _feasible(at, asked):
@@ -58,21 +59,23 @@ def compile_groups(at: Compiler, asked: Total, filters: Sequence[Filter]) -> Pie
     fields = dict.fromkeys([*(each.field for each in filters), *asked.fields])
     strange = at.is_odd(fields, exactly=_to_the_letter(asked))
     labels = [build(", {}", _label(at, each)) for each in asked.by]
-    sums = build(
-        "SELECT true AS outlive_held, {} AS outlive_first, count(*) AS outlive_rows, {}{} FROM {} WHERE {}{}",
-        build("min(outlive_position)" if asked.by else "NULL::numeric"),
-        _amounts(at, asked),
-        _after_each_other(labels),
-        at.relation,
-        at.decided(filters, strange),
-        build(" GROUP BY {}", listed(build("{}", sql.Literal(7 + number)) for number in range(len(labels))))
-        if labels
-        else build(""),
-    )
+    numbers = [sql.Literal(7 + number) for number in range(len(labels))]
+    sums = [
+        build(
+            "SELECT true AS outlive_held, {} AS outlive_first, count(*) AS outlive_rows, {}{} FROM {} WHERE {}{}",
+            build("min(outlive_position)" if labels else "NULL::numeric"),
+            _amounts(at, asked),
+            _after_each_other(labels),
+            at.relation,
+            part,
+            build(" GROUP BY {}", listed(build("{}", number) for number in numbers)) if labels else build(""),
+        )
+        for part in at.in_parts(filters, strange)
+    ]
     return build(
         "SELECT odd.found, sums.* FROM (SELECT EXISTS ({})) AS odd(found) LEFT JOIN ({}) AS sums ON true",
         at.odd_rows(filters, strange),
-        sums,
+        joined(" UNION ALL ", sums, ""),
     )
 
 

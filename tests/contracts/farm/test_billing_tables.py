@@ -69,7 +69,8 @@ REASONS = {
     "invoices (tenant_id, issue_date DESC, outlive_position, invoice_id)": "the list in its order",
     "invoices (tenant_id, status, issue_date DESC, outlive_position, invoice_id)": "the list of one status",
     "invoices (status, paid_date)": "the revenue report", "invoices (subscription_id)": "its foreign key",
-    "subscriptions (status, plan_id) INCLUDE (tenant_id, outlive_position, outlive_extra)": "their report",
+    "subscriptions (status, plan_id) INCLUDE (tenant_id, outlive_position) WHERE (outlive_extra IS NULL)":
+        "their report",
     "subscriptions (outlive_position)": "the subscription that names a group of the report",
     "usage_totals (tenant_id, month)": "all quotas of a tenant in one read",
     "billing_history (invoice_id, outlive_position)": "the history of an invoice, in its order",

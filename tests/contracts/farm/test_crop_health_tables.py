@@ -47,7 +47,7 @@ REASONS = {
     "(status, created_at)": "the list by status is newest first",
     "(severity, created_at)": "the list by severity is newest first",
     "(created_at)": "the list of all is newest first",
-    "(status, severity, disease_name_ar, governorate) INCLUDE (outlive_position, outlive_extra)": TOTALS,
+    "(status, severity, disease_name_ar, governorate) INCLUDE (outlive_position) WHERE (outlive_extra IS NULL)": TOTALS,
     "(outlive_position)": "the record that names a group of the totals",
     "(outlive_position) WHERE (outlive_extra IS NOT NULL)": "the few records that columns alone do not decide",
     "primary key": "with created_at, because the table is partitioned by it",

@@ -79,6 +79,8 @@ REASONS = {
     "equipment UNIQUE (serial_number)": "the API accepts duplicates; doctor lists them",
     "equipment (serial_number)": "finds the duplicates",
     "equipment (tenant_id, name, outlive_position, equipment_id)": "lists are by name",
+    "equipment (tenant_id, equipment_type, status) INCLUDE (outlive_position)"
+    " WHERE ((deleted_at IS NULL) AND (outlive_extra IS NULL))": "stats, and how many a list has, by the index alone",
     "equipment_alerts (tenant_id)": "a tenant's alerts",
     **{f"{table} {ODD}": "the few rows that columns do not decide" for table in ASKED},
     **{f"{table} {OWNER} {how}": OUTLIVES

@@ -39,10 +39,11 @@ def upgrade() -> None:
         op.create_index(name, table, columns)
     op.create_index(
         "ix_alerts_created", "alerts", ["created_at", "status", "type", "severity", "outlive_position"],
-        postgresql_include=["tenant_id", "resolution_hours", "outlive_extra"],
+        postgresql_include=["tenant_id", "resolution_hours"], postgresql_where="outlive_extra IS NULL",
     )  # fmt: skip
     op.create_index("ix_alerts_fields", "alerts", ["fields"], postgresql_using="gin")
-    for table in ("alerts", "alert_rules", "alert_history"):
+    index_odd_rows("alerts", "created_at")
+    for table in ("alert_rules", "alert_history"):
         index_odd_rows(table)
 
 

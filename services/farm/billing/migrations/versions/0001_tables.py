@@ -45,10 +45,10 @@ def upgrade() -> None:
     _usage_and_history()
     for name, table, columns in INDEXES:
         op.create_index(name, table, columns)
-    beside = ["tenant_id", PLACE, "outlive_extra"]
     op.create_index(
-        "ix_subscriptions_status_plan_id", "subscriptions", ["status", "plan_id"], postgresql_include=beside
-    )
+        "ix_subscriptions_status_plan_id", "subscriptions", ["status", "plan_id"],
+        postgresql_include=["tenant_id", PLACE], postgresql_where="outlive_extra IS NULL",
+    )  # fmt: skip
     for table in TABLES:
         index_odd_rows(table)
 

@@ -66,8 +66,10 @@ def upgrade() -> None:
     for name, columns in INDEXES:
         op.create_index(name, "crop_diagnoses", columns)
     totals = ["status", "severity", "disease_name_ar", "governorate"]
-    beside = ["outlive_position", "outlive_extra"]
-    op.create_index("ix_diagnoses_totals", "crop_diagnoses", totals, postgresql_include=beside)
+    op.create_index(
+        "ix_diagnoses_totals", "crop_diagnoses", totals, postgresql_include=["outlive_position"],
+        postgresql_where="outlive_extra IS NULL",
+    )  # fmt: skip
     kept = sa.text("outlive_extra IS NOT NULL")
     op.create_index("ix_diagnoses_extra", "crop_diagnoses", ["outlive_position"], postgresql_where=kept)
     op.execute(POINT)

@@ -35,6 +35,10 @@ def upgrade() -> None:
     _photos()
     for name, table, columns in INDEXES:
         op.create_index(name, table, columns)
+    op.create_index(
+        "ix_equipment_totals", "equipment", ["tenant_id", "equipment_type", "status"],
+        postgresql_include=["outlive_position"], postgresql_where="deleted_at IS NULL AND outlive_extra IS NULL",
+    )  # fmt: skip
     op.create_index("ix_alerts_open_due", "equipment_alerts", ["due_at"], postgresql_where="acknowledged_at IS NULL")
     op.execute("COMMENT ON INDEX ix_equipment_serial_number IS 'outlive: meant to be unique'")
     for table in ("equipment", "equipment_maintenance", "equipment_alerts", "equipment_photos"):

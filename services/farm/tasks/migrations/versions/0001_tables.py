@@ -42,8 +42,8 @@ def upgrade() -> None:
     for name, columns in LIVE_INDEXES:
         op.create_index(name, "tasks", columns, postgresql_where="deleted_at IS NULL")
     op.create_index(
-        "ix_tasks_totals", "tasks", ["tenant_id", "status", "due_date"], postgresql_where="deleted_at IS NULL",
-        postgresql_include=["outlive_position", "deleted_at", "outlive_extra"],
+        "ix_tasks_totals", "tasks", ["tenant_id", "status", "due_date"], postgresql_include=["outlive_position"],
+        postgresql_where="deleted_at IS NULL AND outlive_extra IS NULL",
     )  # fmt: skip
     for table in TABLES:
         index_odd_rows(table)
