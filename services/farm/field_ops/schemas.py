@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field, FiniteFloat
 class FieldCreate(BaseModel):
     tenant_id: str
     name: str
-    area_hectares: FiniteFloat = Field(gt=0)
     name_ar: str | None = None
+    area_hectares: FiniteFloat = Field(gt=0)
     crop_type: str | None = None
     geometry: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None

@@ -54,6 +54,12 @@ def test_what_is_no_field(http: Running, tenant: str, more: dict[str, Any]) -> N
     assert http.get("/fields", params={"tenant_id": tenant}).json()["total"] == 0
 
 
+def test_faults_are_told_in_the_order_of_the_fields(http: Running, tenant: str) -> None:
+    """All at once, whatever the order in the body."""
+    told = http.post("/fields", json={"crop_type": 1, "area_hectares": 0, "name_ar": 2, "tenant_id": tenant})
+    assert [each["loc"][1] for each in told.json()["detail"]] == ["name", "name_ar", "area_hectares", "crop_type"]
+
+
 def test_fields_come_as_they_were_made(http: Running, tenant: str) -> None:
     """In pages, of one tenant; without a tenant there is no list."""
     ids = [create(http, tenant, name=name)["id"] for name in "cab"]
