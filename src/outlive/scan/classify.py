@@ -302,7 +302,8 @@ class _Case(Likeness):
         slot = self.slot
         if self._kept_for_callers():
             return "written by methods whose callers are not in this tree"
-        named = slot.kind == "instance" and self.world.longevity.named((slot.key[0], slot.key[1]))
+        owner = (slot.key[0], slot.key[1])
+        named = slot.kind in {"instance", "class"} and self.world.longevity.named(owner)
         unseen = not doors and getattr(self, "why_long", "").startswith("its method")
         keyed = any(use.how in REMOVES for use in self.later) and slot.container in {
             "dict",
@@ -331,7 +332,9 @@ class _Case(Likeness):
         if getattr(self, "why_long", "").endswith("which runs at start"):
             return False
         given = [use for use in self.later if use.how in INSERTS and use.at not in self.world.started]
-        return any(self._given(use, anywhere=True) for use in given) and Evidence(self, []).total() >= SURE
+        alone = getattr(self, "why_long", "").startswith(("its object is made when", "its object is kept"))
+        total = Evidence(self, []).total()
+        return any(self._given(use, anywhere=True) for use in given) and total >= SURE - alone
 
     def _of_server(self) -> bool:
         owner = (self.slot.key[0], self.slot.key[1])

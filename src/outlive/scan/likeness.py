@@ -34,10 +34,11 @@ from outlive.scan.hints import (
 from outlive.scan.longevity import STORAGE_WORDS, Longevity
 from outlive.scan.resolve import At, Resolver
 from outlive.scan.slots import Slot
-from outlive.scan.summary import Summary, Val
+from outlive.scan.summary import Call, Summary, Val
 from outlive.scan.uses import INSERTS, Use
 from outlive.scan.words import words
 
+DATABASE_READS = frozenset({"all", "fetchall", "find", "scalars", "query", "to_list"})
 WEAK = ("WeakSet", "WeakValueDictionary", "WeakKeyDictionary")
 
 
@@ -352,7 +353,21 @@ class Likeness:
             return Verdict("cache", [f"named a {word}", *derived])
         if derived and not self._edited():
             return Verdict("cache", derived)
+        if self._of_database():
+            return Verdict("cache", ["filled from a database, and each change is written through to it"])
         return None
+
+    def _of_database(self) -> bool:
+        """Whether one function fills it with what it reads from a database, and all others commit what they put in."""
+        filled = [use for use in self.writes if use.how in INSERTS]
+        called = [{each.path.rsplit(".", 1)[-1] for each in self._calls(use)} for use in filled]
+        read = [names for names in called if names & DATABASE_READS and "commit" not in names]
+        return (
+            bool(read) and len(read) < len(filled) and all("commit" in names for names in called if names not in read)
+        )
+
+    def _calls(self, use: Use) -> list[Call]:
+        return self.world.files[use.at[0]].scopes[use.at[1]].calls
 
     def _recomputed(self) -> list[str]:
         """Reasons to take it for a cache by what writers do: answer from it first, else compute and keep."""

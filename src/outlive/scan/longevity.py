@@ -26,6 +26,7 @@ STORAGE_WORDS = frozenset(
 HOLDER_WORDS = word_set("""
     controller service tracker machine ledger inventory catalog directory hub history scheduler bank simulator
     emulator mailbox inbox values archive journal registry""")
+MANAGERS = frozenset({"manager", "managers"})
 NAMED = "its class is named as something that lives long"
 PUTS_AND_GETS = "its methods put records in and give them out"
 _NEVER = re.compile(
@@ -204,7 +205,7 @@ class Longevity:
             not made and {"memory"} < found & STORAGE_WORDS
         ):
             return NAMED
-        if self.named(owner):
+        if self.named(owner) or (not made and found & MANAGERS):
             return "" if self._while_serving(owner) else PUTS_AND_GETS
         return ""
 
