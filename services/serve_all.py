@@ -6,8 +6,8 @@ OUTLIVE_PHASE is where their stores stand, `database` unless it is set. Prints h
 memory and processor time it took, and its process id; ends with Ctrl-C, when none is left, or with `--check` once all
 answer.
 
-What all services import is imported once, in a process that they are forked from: the start takes a quarter of the
-work, and that part of their memory is shared. Nothing else is: a service that is killed dies alone.
+What all services import is imported once, in a process that they are forked from: that is most of the work of a
+start, and that part of their memory is shared. Nothing else is: a service that is killed dies alone.
 """
 
 from __future__ import annotations
