@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import subprocess
@@ -22,8 +23,9 @@ from outlive.records import canonical, key_text
 from outlive.runtime import scrub
 from outlive.stores.store import Store
 from outlive.transfer import quick as digests
-from outlive.transfer import repair
+from outlive.transfer import repair, values
 from outlive.transfer.learned import Learned, forget, learned
+from outlive.transfer.proofs import Proofs
 from outlive.transfer.quick import bucket_count, finds_planted, quick, unequal
 from outlive.transfer.rows import Rows
 from outlive.transfer.verify import Parity, verify
@@ -141,6 +143,7 @@ def test_a_change_past_the_tracking_is_seen_in_full_alone(farm: outlive.Service,
     """What changes behind the tracking is found by a full verification however much is known, and not by digests."""
     tasks = tasks_of(farm).proxy
     assert look(farm, conn, verify).equal
+    assert look(farm, conn, quick).equal
     assert scrub.scrub(farm) == 0
     tasks["t5"].__dict__["hours"] = -0.0
     assert look(farm, conn, quick).equal
@@ -318,13 +321,11 @@ def test_learned_is_exact() -> None:
     assert not known.same_record("b", record, encoded)
     known.note_record("c", 5, encoded)
     assert not known.same_record("c", 5, encoded)
-    known.note_row("b", encoded, 1, 7, 9)
+    known.note_row("b", encoded, 1, 7)
     assert known.same_row("b", encoded, 1, 7)
-    assert known.proven("b", encoded, 1) is not None
-    known.note_row("b", encoded, 2, None, None)
-    assert known.proven("b", encoded, 2) is None
+    assert not known.same_row("b", encoded, 2, 7)
     for number in range(300):
-        known.note_row(number, encoded, 1, 1, 1)
+        known.note_row(number, encoded, 1, 1)
     known.prune({"b"})
     assert set(known.entries) == {"b"}
 
@@ -372,3 +373,114 @@ def test_memory_takes_only_what_the_repair_says(farm: outlive.Service, conn: Con
     repair._to_table(store, gone, 0)
     assert gone.action == "leave"
     store.image_drop("nul\x00")
+
+
+@dataclass
+class Plain:
+    key: str
+    n: int
+    hours: float
+    done: bool
+    at: dt.datetime
+    note: str | None = None
+
+
+@pytest.fixture
+def plain(database_url: str, tmp_path: Path) -> Iterator[Any]:
+    """A mapping of records of plain values."""
+    env = {"DATABASE_URL": database_url, "OUTLIVE_HOME": str(tmp_path / "home"), "OUTLIVE_POLL_S": "0.02"}
+    service = outlive.Service("farm", env=env)
+    held = outlive.mapping("plain", Plain, key="key", service=service, phase="dual_write")
+    service.start()
+    with service.unit():
+        for n in range(30):
+            at = dt.datetime(2024, 1, 1, 6, 0, n, tzinfo=dt.UTC)
+            held[f"k{n}"] = Plain(f"k{n}", n, n / 7, n % 2 == 0, at, None if n % 3 else f"ש\t{n}")
+    yield held
+    service.close()
+
+
+def test_values_are_compared_by_their_very_types(plain: Any, database_url: str) -> None:
+    """What Python calls equal and a document does not is a difference: True for 1, -0.0 for 0.0, another zone; so is an
+    attribute too many or too few."""
+    store = plain._store
+    straight = values.Values.of(store.table)
+    assert straight is not None
+
+    def found(mode: Any = verify) -> list[Any]:
+        with psycopg.connect(database_url, autocommit=True) as conn:
+            return [*mode(store, conn, settle=plain._store.host.flush_blocking, tries=2, pause_s=0.0).keys]
+
+    assert found() == []
+    london = dt.timezone(dt.timedelta(0), "London")
+    odd: list[tuple[str, Any]] = [
+        ("hours", -0.0), ("hours", 0), ("n", False), ("done", 1), ("more", 1), ("hours", None), ("note", "ש"),
+        ("at", plain["k0"].at.replace(tzinfo=None)), ("at", plain["k0"].at.replace(tzinfo=london)), ("key", "k1"),
+    ]  # fmt: skip
+    for name, value in odd:
+        before = dict(plain["k0"].__dict__)
+        plain["k0"].__dict__[name] = value
+        assert found() == ["k0"], (name, value)
+        plain["k0"].__dict__.clear()
+        plain["k0"].__dict__.update(before)
+        assert found() == []
+    hours = plain["k1"].__dict__.pop("hours")
+    assert found() == ["k1"]
+    plain["k1"].__dict__["hours"] = hours
+
+
+@MODES
+def test_plain_records_are_told_from_their_rows(plain: Any, database_url: str, mode: Any) -> None:
+    """Of records of plain values too, what was changed, removed or added by hand is found in both modes."""
+    store = plain._store
+    with psycopg.connect(database_url, autocommit=True) as conn:
+
+        def found() -> dict[Any, str]:
+            parity = mode(store, conn, settle=store.host.flush_blocking, tries=2, pause_s=0.0)
+            assert parity.planted_found
+            return dict(parity.keys)
+
+        assert found() == {}
+        plain["k5"].n = 77
+        store.host.flush_blocking()
+        assert found() == {}
+        for change in ("hours = '-0'", "note = ''", "at = at + interval '1 microsecond'", "outlive_version = 1"):
+            conn.execute("CREATE TABLE farm.held AS SELECT * FROM farm.plain WHERE key = 'k0'")
+            conn.execute(f"UPDATE farm.plain SET {change} WHERE key = 'k0'")  # noqa: S608
+            assert found() == {"k0": "different"}, change
+            conn.execute("DELETE FROM farm.plain WHERE key = 'k0'")
+            assert found() == {"k0": "missing"}
+            conn.execute("INSERT INTO farm.plain SELECT * FROM farm.held")
+            conn.execute("DROP TABLE farm.held")
+            assert found() == {}
+        conn.execute("INSERT INTO farm.plain (key, n, outlive_version, outlive_position) VALUES ('new', 1, 1, 0)")
+        assert found() == {"new": "extra"}
+
+
+def test_proofs_hold_while_what_is_kept_is_the_same() -> None:
+    """A proof is dropped with its key, with another version, and with what was kept; buckets follow."""
+    kept = {n: Kept(b"", n, n) for n in range(300)}
+    proofs = Proofs()
+    assert proofs.unproven([*kept], [*kept.values()]) == [*kept]
+    for n, held in kept.items():
+        proofs.add(n, held, n * 7, n * 3)
+    assert proofs.unproven([*kept], [*kept.values()]) == []
+    before = proofs.buckets(16)
+    assert sum(number for number, _ in before.values()) == 300
+    kept[5].version = 1000
+    kept[6] = Kept(b"", 6, 6)
+    del kept[7]
+    assert proofs.unproven([*kept], [*kept.values()]) == [5, 6]
+    assert 5 not in {key for key, _ in proofs.within(set(range(16)), 16)}
+    proofs.add(5, kept[5], 35, 15)
+    proofs.add(6, kept[6], 42, 18)
+    kept[7] = Kept(b"", 7, 7)
+    proofs.add(7, kept[7], 49, 21)
+    assert proofs.buckets(16) == before
+    for n in range(150):
+        del kept[n]
+    assert proofs.unproven([*kept], [*kept.values()]) == []
+    assert proofs.unproven([*kept], [*kept.values()]) == []
+    proofs.drop([200])
+    assert proofs.unproven([*kept], [*kept.values()]) == [200]
+    assert sum(number for number, _ in proofs.buckets(32).values()) == 149

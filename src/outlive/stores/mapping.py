@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Hashable, Iterable, Iterator
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from outlive.commit.unit import ABSENT
@@ -193,6 +194,9 @@ class MappingStore(Store):
 
     def image_get(self, key: Key) -> Any:
         return dict.get(self.image, key, ABSENT)
+
+    def image_many(self, keys: Iterable[Key]) -> list[Any]:
+        return list(map(dict.get, repeat(self.image), keys, repeat(ABSENT)))
 
     def image_put(self, key: Key, record: Any) -> None:
         self.views.altered(key)

@@ -194,6 +194,10 @@ class Store(ABC):
     def image_get(self, key: Key) -> Any:
         """The live record, or ABSENT."""
 
+    def image_many(self, keys: Iterable[Key]) -> list[Any]:
+        """`image_get` of each key."""
+        return list(map(self.image_get, keys))
+
     @abstractmethod
     def image_put(self, key: Key, record: Any) -> None:
         """Adds at the end or replaces in place; no tracking, no unit."""

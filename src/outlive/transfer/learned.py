@@ -2,8 +2,8 @@
 
 Two things are remembered of a record beside the canonical bytes that they were proven equal to. Of the live record:
 the very objects it held, where none of them can change in itself; while it holds the same objects, it is the same
-record. Of its row: a hash of its text as PostgreSQL gave it, and PostgreSQL's own digest of it; while the text is the
-same, so are all its fields. Whatever is not the same is compared field by field, as if nothing were known.
+record. Of its row: a hash of its text as PostgreSQL gave it; while that is the same, so are all its fields. Whatever is
+not the same is compared field by field, as if nothing were known. `proofs` are those of the quick verification.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from outlive.records.shapes import shape_of
+from outlive.transfer.proofs import Proofs
 
 if TYPE_CHECKING:
     from outlive.stores.store import Store
@@ -32,7 +33,7 @@ _names: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 class Entry:
     """What is known of one record, all of it of the time when its canonical bytes were `encoded`."""
 
-    __slots__ = ("atoms", "bucket", "encoded", "kind", "line", "names", "row", "version")
+    __slots__ = ("atoms", "encoded", "kind", "line", "names", "version")
 
     def __init__(self, encoded: bytes) -> None:
         self.encoded = encoded
@@ -41,8 +42,6 @@ class Entry:
         self.atoms: tuple[Any, ...] = ()
         self.version = 0
         self.line: int | None = None
-        self.row: int | None = None
-        self.bucket: int | None = None
 
 
 class Learned:
@@ -50,6 +49,7 @@ class Learned:
 
     def __init__(self) -> None:
         self.entries: dict[Hashable, Entry] = {}
+        self.proofs = Proofs()
 
     def same_record(self, key: Hashable, record: Any, encoded: bytes) -> bool:
         """Whether the live record holds the very objects that gave these bytes."""
@@ -73,21 +73,10 @@ class Learned:
         entry = self.entries.get(key)
         return entry is not None and entry.encoded is encoded and entry.version == version and entry.line == line
 
-    def note_row(self, key: Hashable, encoded: bytes, version: int, line: int | None, row: int | None) -> None:
-        """A row of this text, of this digest by PostgreSQL, is equal to these bytes; None where one is not known."""
+    def note_row(self, key: Hashable, encoded: bytes, version: int, line: int) -> None:
+        """A row of this text is equal to these bytes."""
         entry = self._entry(key, encoded)
-        if entry.version != version:
-            entry.line = entry.row = None
-        entry.version = version
-        entry.line = entry.line if line is None else line
-        entry.row = row if row is not None or line is not None else entry.row
-
-    def proven(self, key: Hashable, encoded: bytes, version: int) -> Entry | None:
-        """The entry with PostgreSQL's digest of the row that was proven equal; None if there is none."""
-        entry = self.entries.get(key)
-        if entry is None or entry.encoded is not encoded or entry.version != version or entry.row is None:
-            return None
-        return entry
+        entry.version, entry.line = version, line
 
     def prune(self, keys: Collection[Hashable]) -> None:
         """Forgets records that are gone, once they are many."""

@@ -1,32 +1,31 @@
 """Quick verification: digests by bucket, and only what lies in an unequal bucket is looked at record by record.
 
-PostgreSQL's side is one pass over the table that sends a digest a bucket. The image's side is what `learned` knows: of
+PostgreSQL's side is one pass over the table that sends a digest a bucket. The image's side is what `proofs` knows: of
 each record the digest of the row that it was proven equal to, field by field, the last time. A record that was never
-proven, or has changed since, is proven first. What it says is 'no difference seen': records that changed behind the
-tracking are not looked at, so it opens no gate.
+proven, or has changed since, is proven first, in the same snapshot. What it says is 'no difference seen': records that
+changed behind the tracking are not looked at, so it opens no gate.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from typing import Any
 
 import psycopg
 
-from outlive.errors import Unholdable
 from outlive.records import canonical
 from outlive.stores.store import Store
-from outlive.transfer.learned import Learned, learned
+from outlive.transfer.learned import learned
+from outlive.transfer.proofs import Buckets, Proofs
 from outlive.transfer.quiet import collector_paused
 from outlive.transfer.rows import Rows
-from outlive.transfer.verify import Comparison, Parity, Side, literals, settle_suspects
+from outlive.transfer.verify import Parity, Side, compare, literals, settle_suspects
 
 FEWEST, MOST = 16, 65_536
 RECORDS_A_BUCKET = 64
 KEYS_AT_ONCE = 5000
-Buckets = dict[int, tuple[int, int]]  # bucket -> (records, exclusive or of their digests)
+_AS_ONE = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
 def quick(
@@ -37,23 +36,23 @@ def quick(
     began = time.perf_counter()
     parity = Parity(mode="quick")
     settle()
-    known, rows = learned(store), Rows(conn, store.table)
-    with collector_paused():
+    image: Side = {}
+    with collector_paused(), conn.transaction():
+        conn.execute(_AS_ONE)
+        conn.execute("SELECT set_config('statement_timeout', '0', true)")
+        proofs, rows = learned(store).proofs, Rows(conn, store.table)
         with store.units.lock:
-            image: Side = {key: (kept.encoded, kept.version) for key, kept in store.kept.items()}
-            pending = set(store.unsettled)
-        with conn.transaction():
-            conn.execute("SELECT set_config('statement_timeout', '0', true)")
-            suspects = _prove(store, rows, image, known) | pending
-            count = bucket_count(len(image))
-            mine, theirs = _mine(store, image, known, count), rows.buckets(count)
-            seen = unequal(mine, theirs)
-            if seen:
-                suspects |= _in_buckets(store, rows, image, known, seen, count)
-            parity.planted_found = finds_planted(theirs) and rows.sees_a_change()
-        known.prune(image)
-    parity.compared = len(image.keys() | suspects)
+            kept, pending = dict(store.kept), set(store.unsettled)
+        suspects = _prove(store, conn, rows, kept, proofs, image) | pending
+        count = bucket_count(len(kept))
+        theirs = rows.buckets(count)
+        seen = unequal(proofs.buckets(count), theirs)
+        if seen:
+            suspects |= _in_buckets(store, rows, proofs, seen, count)
+        parity.planted_found = finds_planted(theirs) and rows.sees_a_change()
+    parity.compared = len(kept.keys() | suspects)
     settle_suspects(store, conn, parity, image, suspects, settle, tries, pause_s)
+    proofs.drop(suspects)
     parity.seconds = time.perf_counter() - began
     return parity
 
@@ -81,67 +80,46 @@ def finds_planted(buckets: Buckets) -> bool:
     )
 
 
-def _prove(store: Store, rows: Rows, image: Side, known: Learned) -> set[Any]:
-    """Compares the records that nothing is known of, field by field; returns those that differ."""
-    fresh = [key for key, (encoded, version) in image.items() if known.proven(key, encoded, version) is None]
-    if len(fresh) > len(image) // 2:
-        comparison = Comparison(image, rows, known)
-        for line, digest in rows.lines(digests=True):
-            comparison.feed(line, digest)
-        return comparison.suspects()
-    unproven = set(fresh)
+def _prove(
+    store: Store, conn: psycopg.Connection[Any], rows: Rows, kept: dict[Any, Any], proofs: Proofs, image: Side
+) -> set[Any]:
+    """Compares the records whose rows have no proof, field by field; returns those that differ."""
+    fresh = proofs.unproven(list(kept), list(kept.values()))
+    if len(fresh) > len(kept) // 2:
+        return _prove_all(store, conn, rows, kept, proofs, image)
+    differing = set(fresh)
     for start in range(0, len(fresh), KEYS_AT_ONCE):
-        for stored, digest in rows.of_keys(literals(store, fresh[start : start + KEYS_AT_ONCE])):
-            side = image.get(stored.key)
-            if side == (canonical(stored.document), stored.version):
-                known.note_row(stored.key, side[0], side[1], None, digest)
-                unproven.discard(stored.key)
-    return unproven
+        for stored, digest, place in rows.of_keys(literals(store, fresh[start : start + KEYS_AT_ONCE])):
+            held = kept.get(stored.key)
+            if held is not None and (held.version, held.encoded) == (stored.version, canonical(stored.document)):
+                proofs.add(stored.key, held, digest, place)
+                differing.discard(stored.key)
+    return differing
 
 
-def _mine(store: Store, image: Side, known: Learned, count: int) -> Buckets:
-    """The image's buckets; a record that is not proven counts as one of digest 0."""
-    mask = count - 1
-    numbers, digests = [0] * count, [0] * count
-    for key, (encoded, version) in image.items():
-        entry = known.proven(key, encoded, version)
-        if entry is None:
-            place, digest = _place(store, key), 0
+def _prove_all(
+    store: Store, conn: psycopg.Connection[Any], rows: Rows, kept: dict[Any, Any], proofs: Proofs, image: Side
+) -> set[Any]:
+    suspects, _, _ = compare(store, conn, image)
+    proofs.clear()
+    told = {key: (version, digest, place) for key, version, digest, place in rows.digests()}
+    for key, held in kept.items():
+        version, digest, place = told.get(key, (None, 0, 0))
+        if version == held.version and key not in suspects:
+            proofs.add(key, held, digest, place)
         else:
-            if entry.bucket is None:
-                entry.bucket = _place(store, key)
-            place, digest = entry.bucket, entry.row or 0
-        numbers[place & mask] += 1
-        digests[place & mask] ^= digest
-    return {at: (number, digests[at]) for at, number in enumerate(numbers) if number}
+            suspects.add(key)
+    return suspects
 
 
-def _place(store: Store, key: Any) -> int:
-    """Where the key falls among 65,536 places, as PostgreSQL computes it."""
-    assert store.table is not None
-    try:
-        literal = store.table.key_literal(key)
-    except Unholdable:
-        return 0
-    return int.from_bytes(hashlib.md5(literal.encode(), usedforsecurity=False).digest()[:2])
-
-
-def _in_buckets(
-    store: Store, rows: Rows, image: Side, known: Learned, buckets: list[int], count: int
-) -> set[Any]:  # fmt: skip
-    """Keys in unequal buckets whose rows have another digest than the one that was proven."""
-    assert store.table is not None
+def _in_buckets(store: Store, rows: Rows, proofs: Proofs, buckets: list[int], count: int) -> set[Any]:
+    """Keys in unequal buckets whose rows have another digest than the one that was proven, or no proof."""
     theirs = rows.of_buckets(buckets, count)
-    wanted, suspects = set(buckets), set()
-    for key, (encoded, version) in image.items():
-        entry = known.proven(key, encoded, version)
-        place = entry.bucket if entry is not None and entry.bucket is not None else _place(store, key)
-        if place & (count - 1) in wanted:
-            for literal in literals(store, [key]) or [""]:
-                held = theirs.pop(literal, None)
-                if entry is None or held != entry.row:
-                    suspects.add(key)
+    suspects = set()
+    for key, digest in proofs.within(set(buckets), count):
+        if [theirs.pop(literal, None) for literal in literals(store, [key])] != [digest]:
+            suspects.add(key)
     extra = sorted(theirs)
     for start in range(0, len(extra), KEYS_AT_ONCE):
-        suspects |= {stored.key for stored, _ in rows.of_keys(extra[start : start + KEYS_AT_ONCE])}
+        suspects |= {stored.key for stored, _, _ in rows.of_keys(extra[start : start + KEYS_AT_ONCE])}
     return suspects

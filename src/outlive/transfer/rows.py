@@ -18,15 +18,20 @@ from psycopg.pq import Format
 
 from outlive.postgres.tables import VERSION, Stored, StoreTable
 
-_LINES = "COPY (SELECT {columns}{digest} FROM {table}) TO STDOUT"
-_DIGEST = "('x' || left(md5(ROW({columns})::text), 16))::bit(64)::bigint"
-_BUCKET = "('x' || left(md5({key}::text), 4))::bit(16)::int & %(mask)s"
+_LINES = "COPY (SELECT {columns} FROM {table}) TO STDOUT"
+# A type's own hash where it tells all of a value; else the hash of its text, which tells -0 from 0 and 1.0 from 1.00.
+_DIGEST = "hash_record_extended(ROW({hashed}), 0)"
+_HASHED = frozenset({"text", "bigint", "boolean", "date", "timestamptz", "timestamp", "uuid", "bytea"})
+_BY_TEXT = "('x' || left(md5(ROW({columns})::text), 16))::bit(64)::bigint"
+_PLACE = "(hashtextextended({key}::text, 0) & 65535)::int"
+_BUCKET = "(hashtextextended({key}::text, 0) & %(mask)s)::int"
+_DIGESTS = "SELECT {key}, {version}, {digest}, {place} FROM {table}"
 _BUCKETS = """
 SELECT {bucket}, count(*), bit_xor({digest}) FROM {table} GROUP BY 1
 """
 _OF_BUCKETS = "SELECT {key}::text, {digest} FROM {table} WHERE {bucket} = ANY (%(buckets)s)"
 _OF_KEYS = """
-SELECT {columns}, {digest} FROM {table} WHERE {key} = ANY (%(keys)s::text[]::{cast}[])
+SELECT {columns}, {digest}, {place} FROM {table} WHERE {key} = ANY (%(keys)s::text[]::{cast}[])
 """
 _SEES = """
 SELECT {digest} AS plain, (SELECT {digest} FROM (SELECT {planted} FROM {table} LIMIT 1) AS scratch) FROM {table} LIMIT 1
@@ -34,6 +39,7 @@ SELECT {digest} AS plain, (SELECT {digest} FROM (SELECT {planted} FROM {table} L
 _TYPES = "SELECT {columns} FROM {table} LIMIT 0"
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _LETTERS = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+_FETCH_ROWS = 10_000
 KeyOf = Callable[[bytes], Any]
 
 
@@ -46,7 +52,13 @@ class Rows:
         schema = table.table.schema
         own = sql.Identifier(*filter(None, (schema, table.table.name)))
         columns = sql.SQL(", ").join(names)
-        digest = sql.SQL(_DIGEST).format(columns=columns)
+        hashed = [
+            name if cast in _HASHED else sql.SQL("{}::text").format(name)
+            for name, cast in zip(names, table.casts, strict=True)
+        ]
+        # a service's own table may compare text by a collation that takes different texts for equal
+        by_text = table.strict or conn.info.server_version < 140000
+        digest = sql.SQL(_BY_TEXT if by_text else _DIGEST).format(columns=columns, hashed=sql.SQL(", ").join(hashed))
         planted = [
             sql.SQL("{} + 1 AS {}").format(name, name) if text == VERSION else name
             for name, text in zip(names, table.column_names, strict=True)
@@ -55,26 +67,33 @@ class Rows:
             "columns": columns,
             "table": own,
             "key": names[0],
+            "version": sql.Identifier(VERSION),
             "cast": sql.SQL(table.key_cast),
             "digest": digest,
             "bucket": sql.SQL(_BUCKET).format(key=names[0]),
+            "place": sql.SQL(_PLACE).format(key=names[0]),
             "planted": sql.SQL(", ").join(planted),
         }
         self.key_of = _key_reader(table)
         self._loader = self._make_loader()
 
-    def lines(self, *, digests: bool) -> Iterator[tuple[bytes, int | None]]:
-        """Each row's text, and with `digests` PostgreSQL's digest of it; all of one snapshot."""
-        digest = sql.SQL(", {}").format(self._parts["digest"]) if digests else sql.SQL("")
-        query = sql.SQL(_LINES).format(**{**self._parts, "digest": digest})
-        with self.conn.cursor() as cursor, cursor.copy(query) as copy:
+    def lines(self) -> Iterator[bytes]:
+        """Each row's text, all of one snapshot."""
+        with self.conn.cursor() as cursor, cursor.copy(self._filled(_LINES)) as copy:
             for block in copy:
-                line = bytes(block)
-                if not digests:
-                    yield line, None
+                yield bytes(block)
+
+    def digests(self) -> Iterator[tuple[Any, int, int, int]]:
+        """(key, version, PostgreSQL's digest of the row, place among 65,536) of every row; inside a transaction."""
+        column = self.table.key_column
+        plain = column is not None and column.converter.plain in (str, int)
+        with self.conn.cursor(name="outlive_digests") as cursor:
+            cursor.execute(self._filled(_DIGESTS))
+            while rows := cursor.fetchmany(_FETCH_ROWS):
+                if plain:
+                    yield from rows
                 else:
-                    body, _, row = line.rpartition(b"\t")
-                    yield body + b"\n", int(row)
+                    yield from ((self.table.read_key(key), *rest) for key, *rest in rows)
 
     def key(self, line: bytes) -> Any:
         """The key of a row's text; None where only the whole row tells it."""
@@ -105,11 +124,11 @@ class Rows:
         values = {"mask": count - 1, "buckets": list(buckets)}
         return dict(self.conn.execute(self._filled(_OF_BUCKETS), values).fetchall())
 
-    def of_keys(self, literals: Sequence[str]) -> Iterator[tuple[Stored, int]]:
-        """The rows of these key texts, with PostgreSQL's digests."""
+    def of_keys(self, literals: Sequence[str]) -> Iterator[tuple[Stored, int, int]]:
+        """The rows of these key texts, with PostgreSQL's digests and their places."""
         rows = self.conn.execute(self._filled(_OF_KEYS), {"keys": list(literals)}).fetchall()
         for row in rows:
-            yield self.table.read(row[:-1]), row[-1]
+            yield self.table.read(row[:-2]), row[-2], row[-1]
 
     def sees_a_change(self) -> bool:
         """Whether PostgreSQL's digest of some row changes with one of its columns; true over no rows."""

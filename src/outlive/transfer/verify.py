@@ -2,9 +2,10 @@
 
 One snapshot of the table is compared with the image as it stood. Records that a unit was writing meanwhile, or whose
 versions differ, are compared again once they have settled. Equal versions with unequal bytes are always a difference.
-Each live record is looked at anew, so that what the tracking missed is seen too; `learned` spares the encoding of one
-that holds the very objects it held before, and the taking apart of a row whose text is the same. On every run a
-difference is planted in a scratch copy and must be found by the same comparison, or the result counts for nothing.
+Each live record is looked at anew, so that what the tracking missed is seen too. Records of plain values are compared
+with their rows by value; what is not equal so, and all other records, as documents, where `learned` spares the encoding
+of one that holds the very objects it held before, and the taking apart of a row whose text is the same. On every run
+differences are planted in a scratch copy and must be found by the same comparison, or the result counts for nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from outlive.errors import Unholdable
 from outlive.postgres.upsert import Statements
 from outlive.records import canonical, key_name, parse
 from outlive.stores.store import Store
+from outlive.transfer import values
 from outlive.transfer.learned import Learned, learned
 from outlive.transfer.quiet import collector_paused
 from outlive.transfer.rows import Rows
@@ -98,27 +100,64 @@ def verify(
     assert store.table is not None
     began = time.perf_counter()
     parity = Parity()
+    image: Side = {}
     settle()
-    with collector_paused():
-        image, pending = snapshot(store)
-        known = learned(store)
-        rows = Rows(conn, store.table)
-        warm = sum(1 for key in image if (entry := known.entries.get(key)) is not None and entry.line is not None)
-        comparison = Comparison(image, rows, known)
-        sample: list[bytes] = []
-        with conn.transaction():
-            conn.execute("SELECT set_config('statement_timeout', '0', true)")
-            for line, digest in rows.lines(digests=warm < len(image) // 2):
-                comparison.feed(line, digest)
-                if len(sample) < SAMPLE_ROWS:
-                    sample.append(line)
-        parity.compared = comparison.compared
-        suspects = comparison.suspects() | pending
-        parity.planted_found = finds_planted(image) and _stream_finds_planted(sample, rows)
-        known.prune(image)
+    with collector_paused(), conn.transaction():
+        suspects, parity.compared, parity.planted_found = compare(store, conn, image)
     settle_suspects(store, conn, parity, image, suspects, settle, tries, pause_s)
     parity.seconds = time.perf_counter() - began
     return parity
+
+
+def compare(store: Store, conn: psycopg.Connection[Any], image: Side) -> tuple[set[Any], int, bool]:
+    """(keys whose sides were not seen to be equal, records compared, whether a planted difference was found).
+
+    To be called inside a transaction; `image` gets what was encoded of the live records.
+    """
+    assert store.table is not None
+    straight = values.Values.of(store.table)
+    return _by_documents(store, conn, image) if straight is None else _by_values(store, conn, straight, image)
+
+
+def _by_values(
+    store: Store, conn: psycopg.Connection[Any], straight: values.Values, image: Side
+) -> tuple[set[Any], int, bool]:
+    table = store.table
+    assert table is not None
+    with store.units.lock:
+        pending = set(store.unsettled)
+    pairs, sample = values.pair(store, conn, straight)
+    suspects = set(pairs.keys)
+    with store.units.lock:
+        pending.update(store.unsettled)
+        _encode_live(store, pairs.keys, image)
+    for row in pairs.rows.values():
+        stored = table.read((*row, 0))
+        side = (canonical(stored.document), stored.version)
+        if stored.key in suspects and image.get(stored.key) == side:
+            suspects.discard(stored.key)
+        else:
+            suspects.add(stored.key)
+    extra = len(pairs.rows.keys() - pairs.keys.keys())
+    return suspects | pending, pairs.live + extra, values.finds_planted(straight, sample)
+
+
+def _by_documents(store: Store, conn: psycopg.Connection[Any], image: Side) -> tuple[set[Any], int, bool]:
+    assert store.table is not None
+    held, pending = snapshot(store)
+    image.update(held)
+    known = learned(store)
+    rows = Rows(conn, store.table)
+    comparison = Comparison(image, rows, known)
+    sample: list[bytes] = []
+    conn.execute("SELECT set_config('statement_timeout', '0', true)")
+    for line in rows.lines():
+        comparison.feed(line)
+        if len(sample) < SAMPLE_ROWS:
+            sample.append(line)
+    known.prune(image)
+    planted = finds_planted(image) and _stream_finds_planted(sample, rows)
+    return comparison.suspects() | pending, comparison.compared, planted
 
 
 def settle_suspects(
@@ -153,7 +192,7 @@ class Comparison:
         self._unseen = set(image)
         self._suspects: set[Any] = set()
 
-    def feed(self, line: bytes, digest: int | None) -> None:
+    def feed(self, line: bytes) -> None:
         """One row more."""
         key = self.rows.key(line)
         side = None if key is None else self.image.get(key)
@@ -171,7 +210,7 @@ class Comparison:
         if side != (encoded, stored.version):
             self._suspects.add(key)
             return
-        self.known.note_row(key, side[0], side[1], hash(line), digest)
+        self.known.note_row(key, side[0], side[1], hash(line))
 
     def suspects(self) -> set[Any]:
         """Keys whose sides were not equal, once all rows were fed."""
@@ -269,19 +308,14 @@ def _stream_finds_planted(sample: list[bytes], rows: Rows) -> bool:
 def _suspects_of(image: Side, rows: Rows, known: Learned, lines: Iterable[bytes]) -> set[Any]:
     comparison = Comparison(image, rows, known)
     for line in lines:
-        comparison.feed(line, None)
+        comparison.feed(line)
     return comparison.suspects()
 
 
 def _again(store: Store, conn: psycopg.Connection[Any], keys: set[Any], image: Side, table: Side) -> set[Any]:
     assert store.table is not None
     with store.units.lock:
-        for key in keys:
-            record, kept = store.image_get(key), store.kept.get(key)
-            if record is ABSENT:
-                image.pop(key, None)
-            else:
-                image[key] = (_encoded(store, record, kept), kept.version if kept is not None else 0)
+        _encode_live(store, keys, image)
         pending = {key for key in keys if store.unsettled.get(key)}
     statement, values = Statements.of(store.table).select_keys(sorted(literals(store, keys)))
     held = {stored.key: stored for stored in map(store.table.read, conn.execute(statement, values).fetchall())}
@@ -292,6 +326,16 @@ def _again(store: Store, conn: psycopg.Connection[Any], keys: set[Any], image: S
         else:
             table[key] = (canonical(stored.document), stored.version)
     return {key for key in keys if key in pending or image.get(key) != table.get(key)}
+
+
+def _encode_live(store: Store, keys: Iterable[Any], image: Side) -> None:
+    """Sets the image's side of these keys to the live records; to be called with the units' lock held."""
+    for key in keys:
+        record, kept = store.image_get(key), store.kept.get(key)
+        if record is ABSENT:
+            image.pop(key, None)
+        else:
+            image[key] = (_encoded(store, record, kept), kept.version if kept is not None else 0)
 
 
 def _encoded(store: Store, record: Any, kept: Any) -> bytes:
