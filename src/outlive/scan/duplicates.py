@@ -16,7 +16,7 @@ def merged(findings: list[Finding], files: dict[str, Summary]) -> list[Finding]:
     groups: dict[tuple[str, str, str, str], list[Finding]] = {}
     result: list[Finding] = []
     for each in sorted(findings, key=lambda one: (one.path, one.line)):
-        if each.cls != "store" or not each.fields:
+        if each.cls != "store":
             result.append(each)
             continue
         key = (
