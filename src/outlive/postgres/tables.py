@@ -44,7 +44,7 @@ from outlive.postgres.options import PLAIN, TableOptions
 from outlive.postgres.plain import plan
 from outlive.records import MISSING, Document, Json, RecordType, canonical_text, key_text, parse, parse_key
 from outlive.records.codec import GENERIC, tag_of
-from outlive.records.fixed import Fixed
+from outlive.records.fixed import Fixed, are_fixed
 
 if TYPE_CHECKING:
     from outlive.postgres.relations import Reference
@@ -203,14 +203,15 @@ class StoreTable:
         """The same at once for a record of plain values; None for one that goes the long way, to whatever end."""
         made_of = None if self._plain is None else self.record_type.row(record)
         both = None if made_of is None or self._plain is None else self._plain.both(key, made_of[1])
-        if both is None:
+        if both is None or made_of is None or self._plain is None:
             return None
         try:
             literal = self.key_literal(key)
         except Unholdable:
             return None
         document, body = both
-        return document, (literal, *body, None) if self.has_extra else (literal, *body), made_of
+        fixed = self._plain.fixed or are_fixed(made_of[1])
+        return document, (literal, *body, None) if self.has_extra else (literal, *body), made_of if fixed else None
 
     def check_field(self, field: str, value: Json) -> None:
         """Nothing, or raises Unholdable when the table cannot hold this value of one top-level field."""

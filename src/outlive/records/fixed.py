@@ -20,9 +20,12 @@ _KINDS: set[type] = {
 def fixed(values: dict[Any, Any], beside: Any = None) -> Fixed | None:
     """Names, values and what is kept beside them; None where one of the values may change in place."""
     names, held = tuple(dict.keys(values)), tuple(dict.values(values))
-    if not (_KINDS.issuperset(map(type, held)) or _learned(held)) or not _KINDS.issuperset(map(type, names)):
-        return None
-    return names, held, beside
+    return (names, held, beside) if are_fixed(held) and _KINDS.issuperset(map(type, names)) else None
+
+
+def are_fixed(values: tuple[Any, ...]) -> bool:
+    """Whether none of them can change in place."""
+    return _KINDS.issuperset(map(type, values)) or _learned(values)
 
 
 def same(then: Fixed, values: dict[Any, Any], beside: Any = None) -> bool:

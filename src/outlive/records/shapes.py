@@ -77,14 +77,13 @@ class Shape:
                 held[name] = value
         return held
 
-    def row(self, record: Any) -> tuple[Any, ...] | None:
-        """The values of a record that has all of the declared fields, in order, and nothing else; else None."""
-        if self._inline is not None:
-            values = self._inline.row(record)
-            if values is not None:
-                return values
-        held = self.values(record)
-        return tuple(held.values()) if tuple(held) == self.names else None
+    def row(self, record: Any) -> Fixed | None:
+        """Names and values of a record that has all of the declared fields, in order, and nothing else; else None."""
+        values = None if self._inline is None else self._inline.row(record)
+        if values is None:
+            held = self.values(record)
+            values = tuple(held.values()) if tuple(held) == self.names else None
+        return None if values is None else (self.names, values, None)
 
     def fixed(self, record: Any) -> Fixed | None:
         """What the record's document is made of; None where a part of it may change in place."""
@@ -92,8 +91,8 @@ class Shape:
 
     def same(self, record: Any, then: Fixed) -> bool:
         """Whether the record is still made of that."""
-        values = self.row(record) if then[0] is self.names else None
-        return same(then, self.values(record)) if values is None else all(map(is_, then[1], values))
+        now = self.row(record) if then[0] is self.names else None
+        return same(then, self.values(record)) if now is None else all(map(is_, then[1], now[1]))
 
     def get(self, record: Any, name: str) -> Any:
         """A field's value or MISSING."""
@@ -175,6 +174,13 @@ class PydanticShape(Shape):
         self.slots = {}
         self.keeps_extra = cls.model_config.get("extra") == "allow"
         self._private: Mapping[str, Any] = cls.__private_attributes__ or {}
+        self._all = frozenset(self.names)
+
+    def row(self, record: Any) -> Fixed | None:
+        held = self.values(record)
+        if self.keeps_extra or self._private or tuple(held) != self.names or self.given(record) != self._all:
+            return None
+        return self.names, tuple(held.values()), self._all
 
     def fixed(self, record: Any) -> Fixed | None:
         if self.keeps_extra or self._private:

@@ -148,10 +148,10 @@ class RecordType:
     # Live records.
 
     def row(self, record: Any) -> Fixed | None:
-        """Names and values of an instance that has its declared fields and nothing else; None for any other."""
-        if self.kind == "model" and type(record) is self._cls and self._codec is not None and self._codec.bare:
-            values = self._codec.shape.row(record)
-            return None if values is None else (self._codec.shape.names, values, None)
+        """Names and values of an instance that has its declared fields and nothing else; None for any other. Such a
+        value may change in place, unlike those of `fixed`."""
+        if self.kind == "model" and type(record) is self._cls and self._codec is not None:
+            return self._codec.shape.row(record)
         return None
 
     def peek(self, record: Any, field: str) -> Any:
