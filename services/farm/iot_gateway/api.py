@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Response
 
 from services.farm.common import answers, clock, settings
+from services.farm.common.alone import alone
 from services.farm.common.app import build, refused
 from services.farm.common.tenant import TenantHeader
 from services.farm.iot_gateway import mqtt
@@ -72,10 +73,15 @@ async def register(asking: Asking, body: DeviceRegister) -> Response:
     """A new device, or the same one described anew: its time of creation, status and readings stay."""
     _may(asking, body.tenant_id)
     given = {**dict(body), "metadata": body.metadata or {}}
-    held = await registry(asking).patch(body.device_id, **{k: v for k, v in given.items() if k != "device_id"})
-    if held is None:
-        held = Device(**given, created_at=clock.now())
-        await registry(body.tenant_id).insert(held)
+
+    async def once() -> Device:
+        held: Device | None = await registry(asking).patch(body.device_id, **given)
+        if held is None:
+            held = Device(**given, created_at=clock.now())
+            await registry(body.tenant_id).insert(held)
+        return held
+
+    held = await alone(service, ("device", body.device_id), once)
     return answers.enveloped("device", registry().encode_json(held), status="ok")
 
 

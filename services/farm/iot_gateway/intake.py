@@ -10,11 +10,14 @@ import asyncio
 import contextvars
 import dataclasses
 import os
+import random
 from collections import deque
 from typing import Any
 
 import outlive
+from outlive.errors import Conflict, KeyTaken
 from services.farm.common import clock
+from services.farm.common.alone import ATTEMPTS
 from services.farm.iot_gateway.ranges import device_type_of
 from services.farm.iot_gateway.records import LOW_BATTERY, Device, Reading, Status
 from services.farm.iot_gateway.stores import registry, service
@@ -64,11 +67,20 @@ class Intake:
 
 
 async def _outcomes(readings: list[Reading]) -> list[Exception | None]:
-    """What `_land` answers; what refuses the whole unit refuses each of its readings."""
-    try:
-        return await _land(readings)
-    except Exception as error:  # noqa: BLE001 - every waiting reading must be told
-        return [error] * len(readings)
+    """What `_land` answers; what refuses the whole unit refuses each of its readings.
+
+    A unit that met another process at the same device leaves nothing behind, and is tried again.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return await _land(readings)
+        except (Conflict, KeyTaken) as error:
+            if attempt == ATTEMPTS:
+                return [error] * len(readings)
+            await asyncio.sleep(random.uniform(0, 0.002 * min(attempt, 20)))
+        except Exception as error:  # noqa: BLE001 - every waiting reading must be told
+            return [error] * len(readings)
+    raise AssertionError("the last attempt returns")
 
 
 async def _land(readings: list[Reading]) -> list[Exception | None]:

@@ -6,11 +6,16 @@ import asyncio
 import datetime as dt
 import json
 import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.contracts.farm.conftest import Opened, in_every_phase
+from outlive.postgres.address import Address
+from tests.contracts.farm.conftest import PHASES, Opened, in_every_phase, open_service
 from tests.contracts.farm.running import Running
 
 PACKAGE = "services.farm.iot_gateway"
@@ -57,6 +62,19 @@ def test_registering_again_describes_anew(http: Running, tenant: str, field: str
     assert (again["created_at"], again["status"]) == (made["created_at"], "online")
     assert again["last_reading"] == {"sensor_type": "soil_moisture", "value": 40, "unit": "%"}
     assert http.get(f"/device/{made['device_id']}").json() == again
+
+
+def test_registrations_at_the_same_time(http: Running, tenant: str, field: str) -> None:
+    """Of one device: all are answered, and it is registered once."""
+    body = {
+        "device_id": f"d_{uuid.uuid4().hex[:8]}", "tenant_id": tenant, "field_id": field, "device_type": "camera",
+        "name_ar": "ا",
+    }  # fmt: skip
+    asked = [("POST", "/device/register", {"json": {**body, "name_en": f"n{number}"}}) for number in range(5)]
+    told = http.together(*asked)
+    assert [each.status_code for each in told] == [200] * 5
+    assert len({each.json()["device"]["created_at"] for each in told}) == 1
+    assert http.get(f"/field/{field}/devices").json()["count"] == 1
 
 
 @pytest.mark.parametrize(
@@ -236,3 +254,25 @@ def test_strict_tenants(http: Running, tenant: str, field: str, monkeypatch: pyt
     who = {name: made[name] for name in ("device_id", "tenant_id", "field_id")}
     body = {**who, "sensor_type": "ph", "value": 5}
     assert [http.post("/sensor/reading", json=body, headers=h).status_code for h in (other, mine)] == [403, 200]
+
+
+def test_two_gateways_hear_one_device(new_database: Callable[..., Address], tmp_path: Path) -> None:
+    """Readings of one device that two processes take at once all land, and one that nobody knew is registered once."""
+    address = new_database()
+    with ExitStack() as opened:
+        gateways = []
+        for name in ("one", "two"):
+            service = opened.enter_context(open_service(PACKAGE, PHASES[-1], address, tmp_path / name, {}))
+            gateways.append((service.http, service.module("api").on_message))
+        known = register(gateways[0][0], "t", "f")["device_id"]
+
+        async def say(on_message: Any) -> None:
+            for value in range(5):
+                said = json.dumps({"sensor_type": "soil_ph", "value": value})
+                await asyncio.gather(*(on_message(f"sahool/sensors/t/f/{each}", said) for each in (known, "new")))
+
+        with ThreadPoolExecutor(2) as pool:
+            both = [pool.submit(http.run, say(on_message)) for http, on_message in gateways]
+            assert [each.result(60) for each in both] == [None, None]
+        for http, _ in gateways:
+            assert http.get("/devices").json()["count"] == 2
