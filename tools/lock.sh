@@ -14,9 +14,10 @@ trap 'rm -rf "$work"' EXIT
 } >"$work/dev.txt"
 mv "$work/dev.txt" requirements/dev.txt
 {
-    echo "# The drivers of the benchmarks' peers: exact versions with all hashes; what they need beside them is in dev.txt."
+    echo "# The drivers of the benchmarks' peers, and what both sides' uvicorn runs on: exact versions with all hashes."
+    echo "# What they need beside them is in dev.txt."
     echo "# Made by tools/lock.sh; do not edit by hand."
-    printf 'asyncpg>=0.30\npsycopg2-binary>=2.9\n' | "$work/venv/bin/uv" pip compile - --universal \
+    printf 'asyncpg>=0.30\nhttptools>=0.6\npsycopg2-binary>=2.9\nuvloop>=0.20\n' | "$work/venv/bin/uv" pip compile - --universal \
         --python-version 3.11 --generate-hashes --no-deps --no-header --no-annotate --quiet
 } >"$work/bench.txt"
 mv "$work/bench.txt" requirements/bench.txt

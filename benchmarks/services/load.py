@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import itertools
 import json
 import sys
@@ -79,17 +80,17 @@ async def one_round(port: int, clients: int, seconds: float, requests: list[str]
         for _ in range(clients)
     ]
     await asyncio.gather(*(protocol.done for _, protocol in made))
-    return {"calls": len(waits), "seconds": time.perf_counter() - began, "waits_ms": waits, "wrong": wrong[:3]}
+    return {
+        "calls": len(waits),
+        "seconds": time.perf_counter() - began,
+        "waits_ms": [round(each, 3) for each in waits],
+        "wrong": wrong[:3],
+    }
 
 
 def main() -> None:
     """A round for each line."""
-    try:
-        import uvloop
-
-        run = uvloop.run
-    except ImportError:
-        run = asyncio.run
+    run: Any = importlib.import_module("uvloop" if importlib.util.find_spec("uvloop") else "asyncio").run
     for line in sys.stdin:
         sys.stdout.write(json.dumps(run(one_round(**json.loads(line)))) + "\n")
         sys.stdout.flush()

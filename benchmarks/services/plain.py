@@ -37,7 +37,7 @@ class Task(_Row, table=TaskRow.__table__, due_at="due_date", due_date="due_date_
     """A row of `tasks`."""
 
 
-class Alert(_Row, table=AlertRow.__table__):
+class Alert(_Row, table=AlertRow.__table__, expires="expires_at", expires_at="expires_at_given"):
     """A row of `alerts`."""
 
 
@@ -103,7 +103,7 @@ class AlertShown(_Shown):
     source_service: str | None
     correlation_id: str | None
     created_at: dt.datetime
-    expires_at: dt.datetime | None
+    expires_at: str | None
     acknowledged_at: dt.datetime | None
     acknowledged_by: str | None
     dismissed_at: dt.datetime | None
@@ -260,12 +260,13 @@ def alerts(app: FastAPI) -> None:
         return {"items": found, "total": total, "skip": skip, "limit": limit, "has_more": skip + limit < total}
 
     @app.get("/alerts/stats")
-    def stats(period: str = "30d", db: Session = DB) -> Any:
-        where = model.created_at >= dt.datetime.now(UTC) - dt.timedelta(days=int(period[:-1]))
+    def stats(field_id: str | None = None, period: str = "30d", db: Session = DB) -> Any:
+        where = [model.created_at >= dt.datetime.now(UTC) - dt.timedelta(days=int(period[:-1]))]
+        where += [model.fields.contains([field_id])] if field_id else []
         by_type, by_severity, by_status = (
-            _counts(db, column, where) for column in (model.type, model.severity, model.status)
+            _counts(db, column, *where) for column in (model.type, model.severity, model.status)
         )
-        hours = db.scalar(sa.select(sa.func.avg(model.resolution_hours)).where(where, model.status == "resolved"))
+        hours = db.scalar(sa.select(sa.func.avg(model.resolution_hours)).where(*where, model.status == "resolved"))
         total = sum(by_status.values())
         rates = {
             f"{name}_rate": round(by_status.get(name, 0) / total * 100, 2) if total else 0.0

@@ -59,7 +59,9 @@ SERVICES: dict[str, dict[str, tuple[float, Columns]]] = {
             "severity": "(ARRAY['critical', 'high', 'medium', 'low', 'info'])[1 + m / 4 % 5]",
             "status": "(ARRAY['active', 'acknowledged', 'dismissed', 'resolved'])[1 + m / 20 % 4]",
             "created_at": "now() - (m * 7919 % 80) * interval '1 day' - n * interval '1 ms'",
-            "expires_at": "now() + (m % 30 + 1) * interval '1 day'",
+            "expires_at": "date_trunc('hour', now()) + (m % 30 + 1) * interval '1 day'",
+            "expires_at_given": "to_char(date_trunc('hour', now() AT TIME ZONE 'UTC') + (m % 30 + 1)"
+                                " * interval '1 day', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')",
             "resolution_hours": "CASE WHEN m / 20 % 4 = 3 THEN m % 50 / 2.0 END",
         }),
         "alert_history": (0.5, {

@@ -107,7 +107,10 @@ def compile_json(at: Compiler, query: Query, form: JsonForm, *, total: bool = Fa
     order = joined_order([*(at.ordering(each) for each in query.order), at.insertion])
     limit = build("") if query.limit is None else build(" LIMIT {}::bigint", min(query.limit, 2**62))
     offset = build(" OFFSET {}::bigint", min(query.offset, 2**62)) if query.offset else build("")
-    page = build("SELECT {} AS j FROM {} WHERE {} ORDER BY {}{}{}", record, at.relation, decided, order, limit, offset)
+    page = build(
+        "SELECT {} AS j FROM (SELECT * FROM {} WHERE {} ORDER BY {}{}{}) AS rows",  # so that partitions do not render
+        record, at.relation, decided, order, limit, offset,
+    )  # fmt: skip
     return build(
         "SELECT count(*), count(j), '[' || coalesce(string_agg(j, ','), '') || ']', EXISTS ({}){} FROM ({}) AS page",
         at.odd_rows(query.filters, strange),
@@ -127,7 +130,8 @@ def compile_one(at: Compiler, query: Query, form: JsonForm, literal: Any) -> Pie
     if record is None or not all(at.condition(each).exact for each in query.filters):
         return None
     decided = at.decided(query.filters, at.is_odd(query.fields))
-    return build("SELECT {} FROM {} WHERE {} AND {}", record, at.relation, at.key_is(literal), decided)
+    row = build("SELECT * FROM {} WHERE {} AND {} LIMIT 1", at.relation, at.key_is(literal), decided)
+    return build("SELECT {} FROM ({}) AS row", record, row)
 
 
 def texts_of(at: Compiler, keys: Sequence[Hashable], form: JsonForm) -> Piece:

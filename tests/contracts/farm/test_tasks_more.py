@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import secrets
 from typing import Any
 
 import pytest
@@ -293,3 +294,14 @@ def test_no_tenant_sees_another(http: Running, tenant: str) -> None:
     assert read(http, tenant)["tasks"] == [made]
     assert http.get(TEMPLATES, headers=head(tenant)).json()["templates"] == [template]
     assert len(events(http, tenant, made)) == 1
+
+
+def test_metadata_of_any_size_and_order(http: Running, tenant: str) -> None:
+    """Metadata comes back as it was sent, however long and in whatever order, and the task is listed and counted."""
+    metadata = {"zz": secrets.token_hex(10_000), "a": {"z": 1, "b": 2}}
+    made = create(http, tenant, metadata=metadata, due_date="2020-01-01")
+    read_back = read(http, tenant, f"/{made['task_id']}")["metadata"]
+    assert list(read_back.items()) == list(metadata.items())
+    assert read(http, tenant, "")["total"] == 1
+    stats = read(http, tenant, "/stats")
+    assert (stats["total"], stats["pending"], stats["overdue"]) == (1, 1, 1)
