@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Response
 
 import outlive
 from services.farm.common import answers, clock, settings
+from services.farm.common.alone import alone
 from services.farm.common.app import build
 from services.farm.common.tenant import TenantHeader, nameless, scoped
 from services.farm.field_ops.records import COMPLETED, SCHEDULED, Field, Operation
@@ -56,14 +57,25 @@ async def get_field(asking: Asking, field_id: str) -> Response:
 
 @router.put("/fields/{field_id}")
 async def update_field(asking: Asking, field_id: str, body: FieldUpdate) -> Response:
+    """Of updates at the same time each is made, one after the other."""
     changes = body.model_dump(exclude_none=True)
-    return _field(await scoped(fields, asking).patch(field_id, **changes, updated_at=clock.now()))
+
+    async def once() -> Field | None:
+        held: Field | None = await scoped(fields, asking).patch(field_id, **changes, updated_at=clock.now())
+        return held
+
+    return _field(await alone(service, ("field", field_id), once))
 
 
 @router.delete("/fields/{field_id}")
 async def delete_field(asking: Asking, field_id: str) -> dict[str, str]:
     """The field goes; its operations stay."""
-    if not await scoped(fields, asking).delete(field_id):
+
+    async def once() -> bool:
+        there: bool = await scoped(fields, asking).delete(field_id)
+        return there
+
+    if not await alone(service, ("field", field_id), once):
         raise HTTPException(404, NO_FIELD)
     return {"status": "deleted", "field_id": field_id}
 
@@ -95,8 +107,12 @@ async def get_operation(asking: Asking, operation_id: str) -> Response:
 @router.post("/operations/{operation_id}/complete")
 async def complete_operation(asking: Asking, operation_id: str) -> dict[str, str]:
     """Completed now, also if it was before."""
-    done = await scoped(operations, asking).patch(operation_id, status=COMPLETED, completed_date=clock.now())
-    if done is None:
+
+    async def once() -> bool:
+        now = clock.now()
+        return await scoped(operations, asking).patch(operation_id, status=COMPLETED, completed_date=now) is not None
+
+    if not await alone(service, ("operation", operation_id), once):
         raise HTTPException(404, NO_OPERATION)
     return {"status": COMPLETED, "operation_id": operation_id}
 

@@ -132,6 +132,19 @@ def test_stats_of_a_tenant(http: Running, tenant: str) -> None:
     assert body["operations"] == {"total": 2, "scheduled": 1, "completed": 1}
 
 
+def test_changes_at_the_same_time(http: Running, tenant: str) -> None:
+    """Updates and completions are all made, one after the other; of deletions one meets the field."""
+    field = http.post("/fields", json={"tenant_id": tenant, "name": "n", "area_hectares": 1}).json()
+    body = {"tenant_id": tenant, "field_id": field["id"], "operation_type": "x"}
+    done = f"/operations/{http.post('/operations', json=body).json()['id']}/complete"
+    path = f"/fields/{field['id']}"
+    renamed = http.together(*[("PUT", path, {"json": {"name": f"n{number}"}}) for number in range(4)])
+    assert [each.status_code for each in renamed] == [200] * 4
+    assert http.get(path).json()["name"] in [each.json()["name"] for each in renamed]
+    assert [each.status_code for each in http.together(*[("POST", done, {})] * 4)] == [200] * 4
+    assert sorted(each.status_code for each in http.together(*[("DELETE", path, {})] * 3)) == [200, 404, 404]
+
+
 def test_the_empty_name_is_a_tenant_too(http: Running, tenant: str) -> None:
     """Its fields and operations are its own."""
     kept = http.get("/fields", params={"tenant_id": ""}).json()["total"]
