@@ -64,9 +64,9 @@ def _text(value: Any) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Dates as ISO text, Decimals as numbers: whole ones without a point."""
+    """Dates as ISO text, Decimals as numbers: those without digits after the point without a point."""
     if isinstance(value, dt.date):
         return value.isoformat()
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+        return int(value) if value == value.to_integral_value() and "." not in str(value) else float(value)
     raise TypeError(f"{type(value).__qualname__} has no form in JSON")

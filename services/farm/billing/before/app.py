@@ -263,7 +263,7 @@ def shown(value: Any) -> Any:
         fields = type(value).model_fields
         return {name: shown(getattr(value, name)) for name in fields if not fields[name].exclude}
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+        return int(value) if value == value.to_integral_value() and "." not in str(value) else float(value)
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, list):
