@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from outlive.scan.places import Place
 from outlive.scan.resolve import At, Ref, Resolver
 from outlive.scan.slots import Key
 from outlive.scan.summary import Call, Scope, Summary, Val
@@ -37,35 +38,33 @@ def build(files: dict[str, Summary], resolver: Resolver) -> Graph:
 
 
 def _give_all(resolver: Resolver, at: At, scope: Scope) -> None:
+    place = resolver.place(at)
     for call in scope.calls:
         if call.args or call.kwargs:
-            _give(resolver, at, call)
+            args = [value if value[0] in _TELLING else None for value in call.args]
+            named = [(name, value) for name, value in call.kwargs if value[0] in _TELLING]
+            if named or any(args):
+                _give(resolver, place, call.path, args, named)
 
 
-def _give(resolver: Resolver, at: At, call: Call) -> None:
-    values = (*call.args, *(each for _, each in call.kwargs))
-    if not any(value[0] in _TELLING for value in values):
-        return
-    for ref in resolver.resolve(at, call.path):
+def _give(resolver: Resolver, place: Place, path: str, args: list[Val | None], named: list[tuple[str, Val]]) -> None:
+    """Tells the functions that a call runs what it passes; values that tell nothing are None."""
+    for ref in resolver.meaning(place, path):
         for target in _targets(resolver, ref):
-            scope = resolver.scope(target)
-            offset = 1 if resolver.owner(*target) is not None and not _static(scope) else 0
-            names = [each.name for each in scope.params[offset:]]
-            for name, value in (*zip(names, call.args, strict=False), *call.kwargs):
-                if value[0] in _TELLING:
-                    _learn(resolver, (target[0], target[1], name.lstrip("*")), at, value)
+            for name, value in zip(resolver.place(target).given(), args, strict=False):
+                if value is not None:
+                    _learn(resolver, (target[0], target[1], name), place, value)
+            for name, value in named:
+                _learn(resolver, (target[0], target[1], name.lstrip("*")), place, value)
 
 
-def _learn(resolver: Resolver, param: Key, at: At, value: Val) -> None:
+def _learn(resolver: Resolver, param: Key, place: Place, value: Val) -> None:
     known = resolver.given.get(param)
-    for given in resolver.value(at, value) if known is None or len(known) < MOST_GIVEN else ():
-        known = resolver.given[param]
-        if given.kind in _GIVEN and len(known) < MOST_GIVEN:
-            known[given] = None
-
-
-def _static(scope: Scope) -> bool:
-    return any(each.path == "staticmethod" for each in scope.decorators)
+    if known is None or len(known) < MOST_GIVEN:
+        for given in resolver.worth(place, value):
+            known = resolver.given[param]
+            if given.kind in _GIVEN and len(known) < MOST_GIVEN:
+                known[given] = None
 
 
 def _targets(resolver: Resolver, ref: Ref) -> Iterator[At]:
@@ -115,15 +114,17 @@ class Graph:
         edges = self._edges.get(at)
         if edges is None:
             edges = self._edges[at] = {}
-            scope = self.resolver.scope(at)
+            place = self.resolver.place(at)
+            scope = place.scope
             for call in scope.calls:
-                self._call(at, edges, call)
+                self._call(place, edges, call)
             self._values(at, edges, scope)
             edges.update(dict.fromkeys(self._overridden.get(at, ())))
         return edges
 
-    def _call(self, at: At, edges: dict[At, None], call: Call) -> None:
-        refs = self.resolver.resolve(at, call.path)
+    def _call(self, place: Place, edges: dict[At, None], call: Call) -> None:
+        at = place.at
+        refs = self.resolver.meaning(place, call.path)
         found = False
         for ref in refs:
             found = found or ref.kind == "class"

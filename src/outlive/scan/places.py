@@ -26,7 +26,22 @@ class Place:
     `firm` and `loose` are the answers given so far: `loose` ones may change when parameters learn what they are given.
     """
 
-    __slots__ = ("at", "binds", "firm", "held", "imports", "inner", "loose", "owner", "params", "scope", "sorted", "up")
+    __slots__ = (
+        "at",
+        "binds",
+        "firm",
+        "held",
+        "imports",
+        "inner",
+        "instance",
+        "loose",
+        "names",
+        "owner",
+        "params",
+        "scope",
+        "sorted",
+        "up",
+    )
 
     def __init__(self, at: At, scope: Scope, up: Place | None) -> None:
         self.at = at
@@ -36,11 +51,25 @@ class Place:
         self.firm: dict[str, Refs] = {}
         self.loose: dict[str, Refs] = {}
         self.held: dict[str, Refs] = {}
+        self.instance: Refs = (Ref("inst", at),) if scope.kind == "class" else ()
+        self.names: tuple[str, ...] | None = None
         self.sorted = False
         self.inner: dict[str, Refs] = {}
         self.params: dict[str, int] = {}
         self.binds: dict[str, list[Bind]] = {}
         self.imports: dict[str, Import] = {}
+
+    @property
+    def static(self) -> bool:
+        """Whether a function is a static method."""
+        return any(each.path == "staticmethod" for each in self.scope.decorators)
+
+    def given(self) -> tuple[str, ...]:
+        """The names of what a caller passes by position, without `self`."""
+        if self.names is None:
+            first = 1 if self.owner is not None and not self.static else 0
+            self.names = tuple(each.name.lstrip("*") for each in self.scope.params[first:])
+        return self.names
 
     def sort(self, inner: dict[str, Refs]) -> None:
         """Sorts what the scope binds by name; `inner` are the scopes directly inside it."""

@@ -102,6 +102,9 @@ class Resolver(Answers):
         return found
 
     def _existing(self, at: At) -> Place | None:
+        found = self._places.get(at)
+        if found is not None:
+            return found
         file = self.files.get(at[0])
         return self.place(at) if file is not None and at[1] in file.scopes else None
 
@@ -324,7 +327,7 @@ class Resolver(Answers):
     def called(self, ref: Ref) -> Refs:
         """What calling something gives."""
         if ref.kind == "class":
-            return (Ref("inst", ref.key),)
+            return self.place((ref.key[0], ref.key[1])).instance
         if ref.kind == "ext":
             return (Ref("ext", (f"{ref.key[0]}()",)),) if not ref.key[0].endswith("()") else (ref,)
         if ref.kind != "func":
@@ -432,9 +435,9 @@ class Resolver(Answers):
 
     def _param(self, place: Place, position: int, binds: Sequence[Bind]) -> Refs:
         scope, param = place.scope, place.scope.params[position]
-        if position == 0 and place.owner is not None and not _static(scope):
-            owner = place.owner.at
-            return (Ref("inst", owner), *(Ref("slot", key) for key in self.own.get(owner, ())))
+        if position == 0 and place.owner is not None and not place.static:
+            own = self.own.get(place.owner.at)
+            return (*place.owner.instance, *(Ref("slot", key) for key in own)) if own else place.owner.instance
         name = param.name.lstrip("*")
         outer = (place.at[0], scope.parent)
         fresh = bool(binds) and any(bind.value[0] in {"k", "d"} for bind in binds)
@@ -530,12 +533,10 @@ def _selves(scope: Scope) -> list[str]:
     return [first, *(f"{each.target}." for each in made)]
 
 
-def _static(scope: Scope) -> bool:
-    return any(each.path == "staticmethod" for each in scope.decorators)
-
-
 def _shallow(refs: Refs) -> Refs:
     """The answer of one step, which is short already, without what lies too deep."""
+    if len(refs) == 1:
+        return refs if refs[0].depth <= DEEPEST_INSIDE else ()
     return refs if all(ref.depth <= DEEPEST_INSIDE for ref in refs) else _few(refs)
 
 

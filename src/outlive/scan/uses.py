@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
+from outlive.scan.names import HELD, Names
+from outlive.scan.places import Place
 from outlive.scan.resolve import At, Ref, Resolver
 from outlive.scan.slots import Key, Slot
 from outlive.scan.summary import OTHER, Bind, Call, Op, Scope, Summary, Val
 from outlive.scan.words import word_set
 
 MOST_RECORDS = 3
-ROUNDS = 3
-_HELD = frozenset({"slot", "copy", "items"})
-_TOKEN = re.compile(r"\w+")
 MUTATORS = word_set("""
     append extend insert remove pop clear sort reverse add discard update setdefault popitem appendleft popleft
     extendleft rotate subtract move_to_end difference_update intersection_update symmetric_difference_update
@@ -63,7 +59,7 @@ class Use:
 
 def collect(files: dict[str, Summary], resolver: Resolver) -> dict[Key, list[Use]]:
     """All uses of all slots, in order of file and line."""
-    collector = _Collector(resolver, _Names(files, resolver))
+    collector = _Collector(resolver, Names(files, resolver))
     for path, file in files.items():
         for qual, scope in file.scopes.items():
             collector.scope((path, qual), scope)
@@ -72,80 +68,12 @@ def collect(files: dict[str, Summary], resolver: Resolver) -> dict[Key, list[Use
     return collector.uses
 
 
-class _Names:
-    """Names under which a slot may be met: its own, and those of functions, attributes and imports that lead to one.
-
-    `everywhere` are names of modules, classes and attributes; `here` are the variables of functions, by file.
-    """
-
-    def __init__(self, files: dict[str, Summary], resolver: Resolver) -> None:
-        self.everywhere: set[str] = {"__dict__"}
-        self.here: dict[str, set[str]] = {path: set() for path in files}
-        for slot in resolver.slots.values():
-            inner = slot.kind == "closure" and slot.path in files
-            (self.here[slot.path] if inner else self.everywhere).add(slot.name.lstrip("."))
-            if slot.name == "()":
-                self.everywhere.add(slot.key[1].rpartition(".")[2])
-        for (path, _, name), refs in resolver.given.items():
-            if any(ref.kind in _HELD for ref in refs):
-                self.here[path].add(name)
-        self._spread(files)
-
-    def _spread(self, files: dict[str, Summary]) -> None:
-        sources = {path: list(_handed_on(file)) for path, file in files.items()}
-        imports = [each for file in files.values() for scope in file.scopes.values() for each in scope.imports]
-        for _ in range(ROUNDS):
-            before = len(self.everywhere), sum(map(len, self.here.values()))
-            self.everywhere.update(each.local for each in imports if each.attribute in self.everywhere)
-            for path, each in sources.items():
-                self._within(self.here[path], each)
-            if before == (len(self.everywhere), sum(map(len, self.here.values()))):
-                break
-
-    def _within(self, here: set[str], sources: list[tuple[frozenset[str] | set[str], str, bool]]) -> None:
-        everywhere = self.everywhere
-        for tokens, name, local in sources:
-            if not (everywhere.isdisjoint(tokens) and here.isdisjoint(tokens)):
-                (here if local else everywhere).add(name)
-
-    def meant(self, path: str, text: str) -> bool:
-        """Whether a dotted path in a file can lead to a slot."""
-        tokens = _words(text)
-        return not (self.everywhere.isdisjoint(tokens) and self.here[path].isdisjoint(tokens))
-
-
-def _handed_on(file: Summary) -> Iterator[tuple[frozenset[str] | set[str], str, bool]]:
-    """What each variable and function takes its value from: those names, its own, whether the file alone knows it."""
-    for scope in file.scopes.values():
-        for bind in scope.binds:
-            tokens = _tokens(bind.value)
-            if tokens:
-                local = scope.kind == "function" and "." not in bind.target and bind.target not in scope.shared
-                yield tokens, bind.target.rsplit(".", 1)[-1], local
-        for value, _ in scope.returns:
-            tokens = _tokens(value)
-            if tokens:
-                yield tokens, scope.name, False
-
-
-def _tokens(value: Val) -> set[str] | frozenset[str]:
-    if value[0] in {"p", "c", "d", "e"}:
-        return _words(value[1])
-    if value[0] == "u":
-        return {token for each in value[1] for token in _tokens(each)}
-    return set()
-
-
-@lru_cache(maxsize=200_000)
-def _words(path: str) -> frozenset[str]:
-    return frozenset(_TOKEN.findall(path))
-
-
 def _unnamed(scope: Scope) -> bool:
     """Whether parameters may hold a slot without its name: by a dependency, or by a default that is called."""
-    return any(
-        "Depends" in each.annotation or (each.default is not None and each.default[0] == "c") for each in scope.params
-    )
+    for _, annotation, default in scope.params:
+        if (default is not None and default[0] == "c") or "Depends" in annotation:
+            return True
+    return False
 
 
 def put_in(files: dict[str, Summary], resolver: Resolver, slots: dict[Key, Slot]) -> None:
@@ -184,18 +112,25 @@ def _note(resolver: Resolver, at: At, slot: Slot, value: Val) -> None:
 class _Collector:
     """Follows the paths that `names` can mean, and all paths where a slot may come without its name."""
 
-    def __init__(self, resolver: Resolver, names: _Names) -> None:
+    def __init__(self, resolver: Resolver, names: Names) -> None:
         self.resolver = resolver
         self.names = names
         self.every = False
+        self.roots: set[str] = set()
+        self.inner: set[str] = set()
+        self.place: Place
         self.slots = resolver.slots
         self.uses: dict[Key, list[Use]] = defaultdict(list)
         self._borgs = self._shared_dicts()
 
     def scope(self, at: At, scope: Scope) -> None:
-        self.every = self.resolver.owner(*at) in self.resolver.own or _unnamed(scope)
+        self.place = self.resolver.place(at)
+        self.roots, self.inner = self.names.of(*at)
+        self.every = (self.place.owner is not None and self.place.owner.at in self.resolver.own) or _unnamed(scope)
+        every = self.every or bool(self._borgs)
         for op in scope.ops:
-            self._op(at, op)
+            if every or self._meant(op.path):
+                self._op(at, op)
         for call in scope.calls:
             self._call(at, call)
         for bind in scope.binds:
@@ -221,10 +156,15 @@ class _Collector:
                 if borg is not None:
                     self._add(borg, Use(at, line, "set attribute", True, 0, value=value))
 
+    def _meant(self, path: str) -> bool:
+        """Whether a path of this scope can lead to a slot."""
+        root, rest = self.names.split(path)
+        return root in self.roots or root in self.inner or (bool(rest) and not self.names.parts.isdisjoint(rest))
+
     def _refs(self, at: At, path: str) -> tuple[Ref, ...]:
-        if not self.every and not self.names.meant(at[0], path):
+        if not self.every and not self._meant(path):
             return ()
-        return tuple([ref for ref in self.resolver.resolve(at, path) if ref.kind in _HELD])
+        return tuple([ref for ref in self.resolver.meaning(self.place, path) if ref.kind in HELD])
 
     def _add(self, ref: Ref, use: Use) -> None:
         self.uses[(ref.key[0], ref.key[1], ref.key[2])].append(use)
