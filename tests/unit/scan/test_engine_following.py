@@ -111,3 +111,22 @@ def test_helpers_that_pass_a_file_on_are_followed_once(tmp_path: Path) -> None:
     met = list(accesses(Sources(files, Resolver(files, {}), folders)))
     assert len(met) <= 2 * many
     assert {each.symbol for each in met} == {"rows.json"}
+
+
+def test_a_container_given_as_a_default_is_followed(tmp_path: Path) -> None:
+    """What a function changes through a parameter whose default is a module's list, it changes in that list."""
+    text = """
+from fastapi import FastAPI
+app = FastAPI()
+ORDERS = []
+
+@app.post("/orders")
+def create(order: dict):
+    keep(order)
+
+def keep(order, kept=ORDERS):
+    kept.append(order)
+"""
+    (tmp_path / "app.py").write_text(text)
+    (found,) = scan([tmp_path]).stores()
+    assert [(each.function, each.how) for each in found.writers] == [("keep", "append")]
