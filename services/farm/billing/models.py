@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from decimal import Decimal
-from typing import Annotated, Any
-
-from sqlalchemy import Date, ForeignKey, Index, MetaData, Numeric, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Index, MetaData, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from outlive.postgres.tables import SystemColumns
-from services.farm.common.tables import NAMES, PLAIN, Moment, Object, Words, odd_rows
-
-Sum = Annotated[Decimal, mapped_column(Numeric)]
-Many = Annotated[int, mapped_column(Numeric)]  # any whole number; bigint would refuse what the API takes
-Day = Annotated[dt.date, mapped_column(Date)]
-Lines = Annotated[list[Any], mapped_column(JSONB(none_as_null=True))]
+from services.farm.common.tables import NAMES, PLAIN, Day, Lines, Many, Moment, Object, Sum, Words, odd_rows, refers
 
 
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMES)
-
-
-def _of(table: str, column: str) -> Any:
-    return mapped_column(ForeignKey(f"{table}.{column}", ondelete="RESTRICT"))
 
 
 class PlanRow(SystemColumns, Base):
@@ -73,8 +59,8 @@ class SubscriptionRow(SystemColumns, Base):
     )  # fmt: skip
 
     subscription_id: Mapped[Words] = mapped_column(primary_key=True)
-    tenant_id: Mapped[Words] = mapped_column(ForeignKey("tenants.tenant_id", ondelete="RESTRICT"), unique=True)
-    plan_id: Mapped[Words] = _of("plans", "plan_id")
+    tenant_id: Mapped[Words] = refers("tenants.tenant_id", unique=True)
+    plan_id: Mapped[Words] = refers("plans.plan_id")
     status: Mapped[Words]
     billing_cycle: Mapped[Words]
     currency: Mapped[Words]
@@ -103,9 +89,9 @@ class InvoiceRow(SystemColumns, Base):
 
     invoice_id: Mapped[Words] = mapped_column(primary_key=True)
     invoice_number: Mapped[Words] = mapped_column(unique=True)
-    tenant_id: Mapped[Words] = _of("tenants", "tenant_id")
-    subscription_id: Mapped[Words] = _of("subscriptions", "subscription_id")
-    plan_id: Mapped[Words] = _of("plans", "plan_id")
+    tenant_id: Mapped[Words] = refers("tenants.tenant_id")
+    subscription_id: Mapped[Words] = refers("subscriptions.subscription_id")
+    plan_id: Mapped[Words] = refers("plans.plan_id")
     status: Mapped[Words]
     currency: Mapped[Words]
     issue_date: Mapped[Day]
@@ -135,7 +121,7 @@ class PaymentRow(SystemColumns, Base):
     )
 
     payment_id: Mapped[Words] = mapped_column(primary_key=True)
-    invoice_id: Mapped[Words] = _of("invoices", "invoice_id")
+    invoice_id: Mapped[Words] = refers("invoices.invoice_id")
     tenant_id: Mapped[Words]
     amount: Mapped[Sum]
     currency: Mapped[Words]
@@ -157,7 +143,7 @@ class UsageRow(SystemColumns, Base):
     )
 
     record_id: Mapped[Words] = mapped_column(primary_key=True)
-    tenant_id: Mapped[Words] = _of("tenants", "tenant_id")
+    tenant_id: Mapped[Words] = refers("tenants.tenant_id")
     metric: Mapped[Words]
     quantity: Mapped[Many]
     timestamp: Mapped[Moment]
@@ -169,7 +155,7 @@ class UsageTotalRow(SystemColumns, Base):
     __table_args__ = (Index("ix_usage_totals_tenant_month", "tenant_id", "month"), odd_rows("usage_totals"))
 
     total_id: Mapped[Words] = mapped_column(primary_key=True)
-    tenant_id: Mapped[Words] = _of("tenants", "tenant_id")
+    tenant_id: Mapped[Words] = refers("tenants.tenant_id")
     metric: Mapped[Words]
     month: Mapped[Day]
     used: Mapped[Many]
@@ -186,7 +172,7 @@ class ChangeRow(SystemColumns, Base):
 
     change_id: Mapped[Words] = mapped_column(primary_key=True)
     tenant_id: Mapped[Words]
-    invoice_id: Mapped[Words] = _of("invoices", "invoice_id")
+    invoice_id: Mapped[Words] = refers("invoices.invoice_id")
     payment_id: Mapped[Words | None]
     action: Mapped[Words]
     changed_by: Mapped[Words]

@@ -30,15 +30,14 @@ class ChangeRepository(outlive.Repository):
     json_view = outlive.JsonView(hide=("tenant_id",))
 
 
-def _kept(name: str, kind: Any, key: str, model: Any, tenant: str | None = "tenant_id", **more: Any) -> Any:
+def _kept(name: str, kind: Any, key: str, model: Any, **more: Any) -> Any:
     """A store of the service. While PostgreSQL is away money is not written: 503, nothing journalled."""
-    return outlive.mapping(
-        name, kind, key=key, tenant=tenant, model=model, when_away="refuse", service=service, **more
-    )  # fmt: skip
+    common = {"tenant": "tenant_id", "when_away": "refuse", "service": service}
+    return outlive.mapping(name, kind, key=key, model=model, **{**common, **more})
 
 
 invoice_number = outlive.counter("invoice_number", when_away="refuse", service=service)
-plans = _kept("plans", Plan, "plan_id", models.PlanRow, None, repository=PlanRepository)
+plans = _kept("plans", Plan, "plan_id", models.PlanRow, tenant=None, repository=PlanRepository)
 tenants = _kept("tenants", Tenant, "tenant_id", models.TenantRow)
 subscriptions = _kept("subscriptions", Subscription, "subscription_id", models.SubscriptionRow, indexes=["tenant_id"])
 invoices = _kept(

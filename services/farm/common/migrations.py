@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -57,3 +59,44 @@ def isolate(table: sa.Table, column: str = "tenant_id") -> None:
 def index_odd_rows(table: str, column: str = "outlive_position") -> None:
     """The index of `services.farm.common.tables.odd_rows`."""
     op.create_index(f"ix_{table}_extra", table, [column], postgresql_where="outlive_extra IS NOT NULL")
+
+
+class Parts:
+    """What a table is made of, said line by line."""
+
+    def __init__(self, table: str, key: str, kind: Any = None) -> None:
+        """`key` is the key column, of words unless a kind is given."""
+        self.table = table
+        self.held: list[Any] = [sa.PrimaryKeyConstraint(key, name=f"pk_{table}")]
+        self.needs(words() if kind is None else kind, key)
+
+    def needs(self, kind: Any, *names: str) -> None:
+        """Columns of one kind that are never NULL."""
+        self.held += [needed(name, kind) for name in names]
+
+    def may(self, kind: Any, *names: str) -> None:
+        """Columns of one kind that may be NULL."""
+        self.held += [sa.Column(name, kind) for name in names]
+
+    def once(self, *columns: str) -> None:
+        """What stands in one row at most."""
+        self.held.append(sa.UniqueConstraint(*columns, name=f"uq_{self.table}_{'_'.join(columns)}"))
+
+    def refers(self, column: str, place: str) -> None:
+        """A column that refers to `table.column`, which cannot be deleted meanwhile."""
+        name = f"fk_{self.table}_{column}"
+        self.held.append(sa.ForeignKeyConstraint([column], [place], name=name, ondelete="RESTRICT"))
+
+
+@contextmanager
+def new(table: str, key: str, *, owned: bool = False) -> Iterator[Parts]:
+    """Creates a table of what the block says, with outlive's columns and the index of its odd rows.
+
+    If `owned`, each row has a tenant, under row-level security.
+    """
+    parts = Parts(table, key)
+    yield parts
+    made = create(table, *parts.held)
+    if owned:
+        isolate(made)
+    index_odd_rows(table)

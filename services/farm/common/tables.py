@@ -7,9 +7,10 @@ and numbers have no fixed scale. Texts compare by code point, as Python does, so
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Annotated, Any
 
-from sqlalchemy import BigInteger, DateTime, Double, Index, Numeric, Text, text
+from sqlalchemy import BigInteger, Date, DateTime, Double, ForeignKey, Index, Numeric, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import mapped_column
 
@@ -26,12 +27,21 @@ Words = Annotated[str, mapped_column(Text(collation="C"))]
 Whole = Annotated[int, mapped_column(BigInteger)]
 Measure = Annotated[float, mapped_column(Double)]
 Money = Annotated[float, mapped_column(Numeric)]
+Sum = Annotated[Decimal, mapped_column(Numeric)]
+Many = Annotated[int, mapped_column(Numeric)]  # any whole number; bigint would refuse what the API takes
+Day = Annotated[dt.date, mapped_column(Date)]
 Moment = Annotated[dt.datetime, mapped_column(DateTime(timezone=True))]
 Object = Annotated[dict[str, Any], mapped_column(JSONB(none_as_null=True))]
 Several = Annotated[list[str], mapped_column(ARRAY(Text(collation="C")))]
+Lines = Annotated[list[Any], mapped_column(JSONB(none_as_null=True))]
 
 
 PLAIN = text("outlive_extra IS NULL")  # of an index that counts by itself: rows that their columns tell all of
+
+
+def refers(place: str, **more: Any) -> Any:
+    """A column that refers to `table.column`, which cannot be deleted meanwhile."""
+    return mapped_column(ForeignKey(place, ondelete="RESTRICT"), **more)
 
 
 def odd_rows(table: str, column: str = "outlive_position") -> Index:

@@ -7,11 +7,11 @@ import uuid
 from decimal import Decimal
 from typing import Annotated, Any
 
-from sqlalchemy import JSON, Boolean, ForeignKey, Index, MetaData, Numeric, Time, UniqueConstraint, Uuid
+from sqlalchemy import JSON, Boolean, Index, MetaData, Numeric, Time, UniqueConstraint, Uuid
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from outlive.postgres.tables import SystemColumns
-from services.farm.common.tables import NAMES, Moment, Object, Several, Whole, Words, odd_rows
+from services.farm.common.tables import NAMES, Moment, Object, Several, Whole, Words, odd_rows, refers
 
 Id = Annotated[uuid.UUID, mapped_column(Uuid)]
 Clock = Annotated[dt.time, mapped_column(Time)]
@@ -52,7 +52,7 @@ class CropRow(SystemColumns, Base):
     )
 
     key: Mapped[Words] = mapped_column(primary_key=True)
-    farmer_id: Mapped[Words] = mapped_column(ForeignKey("farmer_profiles.farmer_id", ondelete="RESTRICT"))
+    farmer_id: Mapped[Words] = refers("farmer_profiles.farmer_id")
     crop_type: Mapped[Words]
     governorate: Mapped[Words]
     registered_at: Mapped[Moment]
@@ -63,7 +63,7 @@ class FieldRow(SystemColumns, Base):
     __table_args__ = (UniqueConstraint("farmer_id", "field_id"), odd_rows("farmer_fields"))
 
     key: Mapped[Words] = mapped_column(primary_key=True)
-    farmer_id: Mapped[Words] = mapped_column(ForeignKey("farmer_profiles.farmer_id", ondelete="RESTRICT"))
+    farmer_id: Mapped[Words] = refers("farmer_profiles.farmer_id")
     field_id: Mapped[Words]
 
 
@@ -72,7 +72,7 @@ class ChannelRow(SystemColumns, Base):
     __table_args__ = (UniqueConstraint("farmer_id", "channel"), odd_rows("farmer_channels"))
 
     key: Mapped[Words] = mapped_column(primary_key=True)
-    farmer_id: Mapped[Words] = mapped_column(ForeignKey("farmer_profiles.farmer_id", ondelete="RESTRICT"))
+    farmer_id: Mapped[Words] = refers("farmer_profiles.farmer_id")
     channel: Mapped[Words]
 
 
@@ -138,7 +138,7 @@ class MessageRow(SystemColumns, Base):
     )
 
     key: Mapped[Words] = mapped_column(primary_key=True)
-    notification_id: Mapped[Id] = mapped_column(ForeignKey("notifications.id", ondelete="RESTRICT"))
+    notification_id: Mapped[Id] = refers("notifications.id")
     user_id: Mapped[Words]
     channel: Mapped[Words]
     priority: Mapped[Words]

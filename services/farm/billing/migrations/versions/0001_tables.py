@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from services.farm.common.migrations import create, document, index_odd_rows, isolate, moment, needed, words
+from services.farm.common.migrations import document, moment, new, words
 
 revision = "0001"
 down_revision = None
@@ -40,8 +40,7 @@ TABLES = (
 def upgrade() -> None:
     _plans_and_tenants()
     _subscriptions()
-    _invoices()
-    _payments()
+    _invoices_and_payments()
     _usage_and_history()
     for name, table, columns in INDEXES:
         op.create_index(name, table, columns)
@@ -49,8 +48,6 @@ def upgrade() -> None:
         "ix_subscriptions_status_plan_id", "subscriptions", ["status", "plan_id"],
         postgresql_include=["tenant_id", PLACE], postgresql_where="outlive_extra IS NULL",
     )  # fmt: skip
-    for table in TABLES:
-        index_odd_rows(table)
 
 
 def downgrade() -> None:
@@ -58,123 +55,72 @@ def downgrade() -> None:
         op.drop_table(table)
 
 
-def _key(table: str, column: str) -> tuple[sa.Column[Any], sa.PrimaryKeyConstraint]:
-    return needed(column, words()), sa.PrimaryKeyConstraint(column, name=f"pk_{table}")
-
-
-def _owned(table: str, key: str, *parts: Any) -> None:
-    isolate(create(table, *_key(table, key), *parts))
-
-
-def _texts(*names: str) -> list[sa.Column[Any]]:
-    return [needed(name, words()) for name in names]
-
-
-def _perhaps(kind: Any, *names: str) -> list[sa.Column[Any]]:
-    return [sa.Column(name, kind) for name in names]
-
-
-def _of(kind: Any, *names: str) -> list[sa.Column[Any]]:
-    return [needed(name, kind) for name in names]
-
-
-def _to(owner: str, column: str, table: str) -> sa.ForeignKeyConstraint:
-    return sa.ForeignKeyConstraint([column], [f"{owner}.{column}"], name=f"fk_{table}_{column}", ondelete="RESTRICT")
-
-
 def _plans_and_tenants() -> None:
-    create(
-        "plans",
-        *_key("plans", "plan_id"),
-        *_texts("name", "name_ar", "description", "description_ar", "tier"),
-        *_of(sa.Numeric, "monthly_usd", "quarterly_usd", "yearly_usd", "trial_days"),
-        *_of(document(), "features", "limits"),
-        needed("is_active", sa.Boolean),
-        needed("created_at", moment()),
-    )
-    _owned(
-        "tenants",
-        "tenant_id",
-        *_texts("name", "name_ar"),
-        *_of(document(), "contact", "settings"),
-        needed("is_active", sa.Boolean),
-        *_of(moment(), "created_at", "updated_at"),
-    )
+    with new("plans", "plan_id") as table:
+        table.needs(words(), "name", "name_ar", "description", "description_ar", "tier")
+        table.needs(sa.Numeric, "monthly_usd", "quarterly_usd", "yearly_usd", "trial_days")
+        table.needs(document(), "features", "limits")
+        table.needs(sa.Boolean, "is_active")
+        table.needs(moment(), "created_at")
+    with new("tenants", "tenant_id", owned=True) as table:
+        table.needs(words(), "name", "name_ar")
+        table.needs(document(), "contact", "settings")
+        table.needs(sa.Boolean, "is_active")
+        table.needs(moment(), "created_at", "updated_at")
 
 
 def _subscriptions() -> None:
-    _owned(
-        "subscriptions",
-        "subscription_id",
-        *_texts("tenant_id", "plan_id", "status", "billing_cycle", "currency"),
-        *_of(sa.Date, "start_date", "end_date", "next_billing_date"),
-        sa.Column("trial_end_date", sa.Date),
-        sa.Column("canceled_at", moment()),
-        sa.Column("payment_method", words()),
-        *_of(moment(), "created_at", "updated_at"),
-        sa.UniqueConstraint("tenant_id", name="uq_subscriptions_tenant_id"),
-        _to("tenants", "tenant_id", "subscriptions"),
-        _to("plans", "plan_id", "subscriptions"),
-    )
+    with new("subscriptions", "subscription_id", owned=True) as table:
+        table.needs(words(), "tenant_id", "plan_id", "status", "billing_cycle", "currency")
+        table.needs(sa.Date, "start_date", "end_date", "next_billing_date")
+        table.may(sa.Date, "trial_end_date")
+        table.may(moment(), "canceled_at")
+        table.may(words(), "payment_method")
+        table.needs(moment(), "created_at", "updated_at")
+        table.once("tenant_id")
+        table.refers("tenant_id", "tenants.tenant_id")
+        table.refers("plan_id", "plans.plan_id")
 
 
-def _invoices() -> None:
-    sums = ("subtotal", "tax_rate", "tax_amount", "discount_amount", "total", "amount_paid", "amount_due")
-    _owned(
-        "invoices",
-        "invoice_id",
-        *_texts("invoice_number", "tenant_id", "subscription_id", "plan_id", "status", "currency"),
-        *_of(sa.Date, "issue_date", "due_date"),
-        sa.Column("paid_date", sa.Date),
-        *_of(sa.Numeric, *sums),
-        needed("line_items", document()),
-        *_perhaps(words(), "notes", "notes_ar", "last_payment_id"),
-        *_of(moment(), "created_at", "updated_at"),
-        sa.UniqueConstraint("invoice_number", name="uq_invoices_invoice_number"),
-        _to("tenants", "tenant_id", "invoices"),
-        _to("subscriptions", "subscription_id", "invoices"),
-        _to("plans", "plan_id", "invoices"),
-    )
-
-
-def _payments() -> None:
-    _owned(
-        "payments",
-        "payment_id",
-        *_texts("invoice_id", "tenant_id", "currency", "method", "status"),
-        needed("amount", sa.Numeric),
-        *_perhaps(words(), "stripe_payment_id", "tharwatt_transaction_id", "failure_reason"),
-        needed("created_at", moment()),
-        sa.Column("processed_at", moment()),
-        sa.Column("metadata", document()),
-        _to("invoices", "invoice_id", "payments"),
-    )
+def _invoices_and_payments() -> None:
+    with new("invoices", "invoice_id", owned=True) as table:
+        table.needs(words(), "invoice_number", "tenant_id", "subscription_id", "plan_id", "status", "currency")
+        table.needs(sa.Date, "issue_date", "due_date")
+        table.may(sa.Date, "paid_date")
+        table.needs(sa.Numeric, "subtotal", "tax_rate", "tax_amount", "discount_amount")
+        table.needs(sa.Numeric, "total", "amount_paid", "amount_due")
+        table.needs(document(), "line_items")
+        table.may(words(), "notes", "notes_ar", "last_payment_id")
+        table.needs(moment(), "created_at", "updated_at")
+        table.once("invoice_number")
+        table.refers("tenant_id", "tenants.tenant_id")
+        table.refers("subscription_id", "subscriptions.subscription_id")
+        table.refers("plan_id", "plans.plan_id")
+    with new("payments", "payment_id", owned=True) as table:
+        table.needs(words(), "invoice_id", "tenant_id", "currency", "method", "status")
+        table.needs(sa.Numeric, "amount")
+        table.may(words(), "stripe_payment_id", "tharwatt_transaction_id", "failure_reason")
+        table.needs(moment(), "created_at")
+        table.may(moment(), "processed_at")
+        table.may(document(), "metadata")
+        table.refers("invoice_id", "invoices.invoice_id")
 
 
 def _usage_and_history() -> None:
-    _owned(
-        "usage_records",
-        "record_id",
-        *_texts("tenant_id", "metric"),
-        needed("quantity", sa.Numeric),
-        needed("timestamp", moment()),
-        needed("metadata", document()),
-        _to("tenants", "tenant_id", "usage_records"),
-    )
-    _owned(
-        "usage_totals",
-        "total_id",
-        *_texts("tenant_id", "metric", "last_record_id"),
-        needed("month", sa.Date),
-        needed("used", sa.Numeric),
-        _to("tenants", "tenant_id", "usage_totals"),
-    )
-    _owned(
-        "billing_history",
-        "change_id",
-        *_texts("tenant_id", "invoice_id", "action", "changed_by"),
-        sa.Column("payment_id", words()),
-        needed("changed_at", moment()),
-        needed("changes", document()),
-        _to("invoices", "invoice_id", "billing_history"),
-    )
+    with new("usage_records", "record_id", owned=True) as table:
+        table.needs(words(), "tenant_id", "metric")
+        table.needs(sa.Numeric, "quantity")
+        table.needs(moment(), "timestamp")
+        table.needs(document(), "metadata")
+        table.refers("tenant_id", "tenants.tenant_id")
+    with new("usage_totals", "total_id", owned=True) as table:
+        table.needs(words(), "tenant_id", "metric", "last_record_id")
+        table.needs(sa.Date, "month")
+        table.needs(sa.Numeric, "used")
+        table.refers("tenant_id", "tenants.tenant_id")
+    with new("billing_history", "change_id", owned=True) as table:
+        table.needs(words(), "tenant_id", "invoice_id", "action", "changed_by")
+        table.may(words(), "payment_id")
+        table.needs(moment(), "changed_at")
+        table.needs(document(), "changes")
+        table.refers("invoice_id", "invoices.invoice_id")

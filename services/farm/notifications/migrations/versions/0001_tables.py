@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
 
-from services.farm.common.migrations import create, document, index_odd_rows, moment, needed, several, words
+from services.farm.common.migrations import Parts, document, moment, new, several, words
 
 revision = "0001"
 down_revision = None
@@ -39,15 +37,11 @@ TABLES = (
 def upgrade() -> None:
     _farmers()
     _notifications()
-    _preferences()
-    _outbox()
+    _preferences_and_outbox()
     for name, table, columns in INDEXES:
         op.create_index(name, table, columns)
     for name, table, columns in GIN:
         op.create_index(name, table, columns, postgresql_using="gin")
-    for table in TABLES:
-        if table != "notifications":
-            index_odd_rows(table)
 
 
 def downgrade() -> None:
@@ -56,107 +50,52 @@ def downgrade() -> None:
 
 
 def _farmers() -> None:
-    create(
-        "farmer_profiles",
-        needed("farmer_id", words()),
-        needed("name", words()),
-        needed("name_ar", words()),
-        needed("governorate", words()),
-        sa.Column("district", words()),
-        sa.Column("phone", words()),
-        sa.Column("email", words()),
-        sa.Column("fcm_token", words()),
-        needed("language", words()),
-        needed("crops", several()),
-        needed("field_ids", several()),
-        needed("channels", several()),
-        needed("created_at", moment()),
-        needed("updated_at", moment()),
-        sa.PrimaryKeyConstraint("farmer_id", name="pk_farmer_profiles"),
-    )
-    _part("farmer_crops", "crop_type", needed("governorate", words()), needed("registered_at", moment()))
-    _part("farmer_fields", "field_id")
-    _part("farmer_channels", "channel")
-
-
-def _part(table: str, what: str, *more: sa.Column[Any]) -> None:
-    """What belongs to a farmer, each once."""
-    create(
-        table,
-        needed("key", words()),
-        needed("farmer_id", words()),
-        needed(what, words()),
-        *more,
-        sa.PrimaryKeyConstraint("key", name=f"pk_{table}"),
-        sa.UniqueConstraint("farmer_id", what, name=f"uq_{table}_farmer_id_{what}"),
-        sa.ForeignKeyConstraint(
-            ["farmer_id"], ["farmer_profiles.farmer_id"], name=f"fk_{table}_farmer_id", ondelete="RESTRICT"
-        ),
-    )
+    with new("farmer_profiles", "farmer_id") as table:
+        table.needs(words(), "name", "name_ar", "governorate")
+        table.may(words(), "district", "phone", "email", "fcm_token")
+        table.needs(words(), "language")
+        table.needs(several(), "crops", "field_ids", "channels")
+        table.needs(moment(), "created_at", "updated_at")
+    for name, what in (("farmer_crops", "crop_type"), ("farmer_fields", "field_id"), ("farmer_channels", "channel")):
+        with new(name, "key") as table:
+            table.needs(words(), "farmer_id", what)
+            table.once("farmer_id", what)
+            table.refers("farmer_id", "farmer_profiles.farmer_id")
+            if name == "farmer_crops":
+                table.needs(words(), "governorate")
+                table.needs(moment(), "registered_at")
 
 
 def _notifications() -> None:
-    op.create_table(
-        "notifications",
-        needed("id", sa.Uuid),
-        needed("user_id", words()),
-        needed("type", words()),
-        needed("priority", words()),
-        needed("title", words()),
-        needed("title_ar", words()),
-        needed("body", words()),
-        needed("body_ar", words()),
-        needed("channel", words()),
-        needed("data", sa.JSON(none_as_null=True)),
-        needed("is_read", sa.Boolean),
-        sa.Column("read_at", moment()),
-        needed("target_governorates", several()),
-        needed("target_crops", several()),
-        needed("created_at", moment()),
-        sa.Column("expires_at", moment()),
-        needed("shown_until", moment()),
-        needed("outlive_version", sa.BigInteger),
-        needed("outlive_position", sa.Numeric),
-        sa.PrimaryKeyConstraint("id", name="pk_notifications"),
-    )
+    table = Parts("notifications", "id", sa.Uuid)
+    table.needs(words(), "user_id", "type", "priority", "title", "title_ar", "body", "body_ar", "channel")
+    table.needs(sa.JSON(none_as_null=True), "data")
+    table.needs(sa.Boolean, "is_read")
+    table.may(moment(), "read_at")
+    table.needs(several(), "target_governorates", "target_crops")
+    table.needs(moment(), "created_at")
+    table.may(moment(), "expires_at")
+    table.needs(moment(), "shown_until")
+    table.needs(sa.BigInteger, "outlive_version")
+    table.needs(sa.Numeric, "outlive_position")
+    op.create_table("notifications", *table.held)
 
 
-def _preferences() -> None:
-    create(
-        "notification_preferences",
-        needed("key", words()),
-        needed("user_id", words()),
-        needed("channel", words()),
-        needed("enabled", sa.Boolean),
-        needed("min_priority", words()),
-        needed("notification_types", document()),
-        sa.Column("quiet_hours_start", sa.Time),
-        sa.Column("quiet_hours_end", sa.Time),
-        needed("created_at", moment()),
-        needed("updated_at", moment()),
-        sa.PrimaryKeyConstraint("key", name="pk_notification_preferences"),
-        sa.UniqueConstraint("user_id", "channel", name="uq_notification_preferences_user_id_channel"),
-    )
-
-
-def _outbox() -> None:
-    create(
-        "notification_outbox",
-        needed("key", words()),
-        needed("notification_id", sa.Uuid),
-        needed("user_id", words()),
-        needed("channel", words()),
-        needed("priority", words()),
-        needed("created_at", moment()),
-        sa.Column("due_at", moment()),
-        needed("state", words()),
-        needed("attempts", sa.BigInteger),
-        sa.Column("error", words()),
-        sa.Column("sent_at", moment()),
-        sa.PrimaryKeyConstraint("key", name="pk_notification_outbox"),
-        sa.UniqueConstraint("notification_id", "channel", name="uq_notification_outbox_notification_id_channel"),
-        sa.ForeignKeyConstraint(
-            ["notification_id"], ["notifications.id"], name="fk_notification_outbox_notification_id",
-            ondelete="RESTRICT",
-        ),
-    )  # fmt: skip
+def _preferences_and_outbox() -> None:
+    with new("notification_preferences", "key") as table:
+        table.needs(words(), "user_id", "channel")
+        table.needs(sa.Boolean, "enabled")
+        table.needs(words(), "min_priority")
+        table.needs(document(), "notification_types")
+        table.may(sa.Time, "quiet_hours_start", "quiet_hours_end")
+        table.needs(moment(), "created_at", "updated_at")
+        table.once("user_id", "channel")
+    with new("notification_outbox", "key") as table:
+        table.needs(sa.Uuid, "notification_id")
+        table.needs(words(), "user_id", "channel", "priority", "state")
+        table.needs(moment(), "created_at")
+        table.may(moment(), "due_at", "sent_at")
+        table.needs(sa.BigInteger, "attempts")
+        table.may(words(), "error")
+        table.once("notification_id", "channel")
+        table.refers("notification_id", "notifications.id")
