@@ -33,6 +33,6 @@ def prescribe(asked: VraRequest, vra_type: VraType, method: ZoneMethod) -> Presc
         target_rate=asked.target_rate, min_rate=least, max_rate=most, unit=asked.unit, num_zones=asked.num_zones,
         zone_method=method, total_area_ha=zones.AREA_HA, total_product_needed=total, flat_rate_product=flat,
         savings_percent=round(percent, 2), savings_amount=round(saved, 2),
-        cost_savings=round(cost, 2) if cost else None, notes=asked.notes, notes_ar=asked.notes_ar, zones=made,
+        cost_savings=round(cost, 2) or None, notes=asked.notes, notes_ar=asked.notes_ar, zones=made,
         polygons=[zones.polygon(each["zone_id"], at) for each in made],
     )  # fmt: skip
