@@ -461,7 +461,8 @@ TYPES = [
     sa.DateTime(timezone=True), sa.DateTime(), sa.Date(), sa.Time(), sa.Interval(), sa.Uuid(), sa.LargeBinary(),
     sa.String(50), sa.String(), sa.CHAR(3), sa.JSON(), sa.dialects.postgresql.JSONB(), sa.ARRAY(sa.Text),
     sa.dialects.postgresql.TIMESTAMP(timezone=True, precision=3), sa.dialects.postgresql.INTERVAL(precision=2),
-    sa.Text(collation="C"), sa.SmallInteger(), sa.dialects.postgresql.INET(),
+    sa.Text(collation="C"), sa.SmallInteger(), sa.dialects.postgresql.INET(), sa.Float(53), sa.Float(24), sa.DECIMAL(8),
+    sa.ARRAY(sa.String(10)), sa.Time(timezone=True),
 ]  # fmt: skip
 
 

@@ -197,13 +197,13 @@ def _check_key(found: _Found, table: sqlalchemy.Table) -> None:
 
 
 def _canonical(conn: Connection, declared: str) -> str:
-    """The type `declared` as the catalogue spells it, without blanks."""
+    """The type `declared` as the catalogue spells it, without blanks; as declared where there is none of that name."""
     plain = declared.partition(" COLLATE ")[0]
-    arguments = "".join(_ARGUMENTS.findall(plain))
-    rows = conn.execute("SELECT format_type(to_regtype(%s), NULL)", [_ARGUMENTS.sub("", plain)]).fetchall()
-    known = str(rows[0][0] or "")
-    head, middle, tail = known.partition(" with")
-    spelled = head + arguments + middle + tail if known.startswith("time") else known + arguments
+    spelled = plain
+    if conn.execute("SELECT to_regtype(%s)", [_ARGUMENTS.sub("", plain)]).fetchall()[0][0] is not None:
+        told = conn.execute(sql.SQL("SELECT CAST(NULL AS {})").format(sql.SQL(plain))).pgresult
+        assert told is not None
+        spelled = str(conn.execute("SELECT format_type(%s, %s)", [told.ftype(0), told.fmod(0)]).fetchall()[0][0])
     return spelled.replace(" ", "").lower()
 
 
