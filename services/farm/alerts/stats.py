@@ -11,7 +11,9 @@ from services.farm.alerts.records import Status
 from services.farm.alerts.stores import alerts
 from services.farm.common import clock
 from services.farm.common.app import refused
+from services.farm.common.shared import Shared
 
+shared = Shared()  # a period of all tenants is many alerts
 PERIOD = re.compile(r"(\d{1,5})d?", re.ASCII)
 
 
@@ -25,6 +27,12 @@ def since(period: str) -> dt.datetime:
 
 async def of(field_id: str | None, period: str) -> dict[str, Any]:
     """Counts, rates in percent by current status, and the mean hours to a resolution."""
+    since(period)
+    found: dict[str, Any] = await shared.of((field_id, period), lambda: _figures(field_id, period))
+    return found
+
+
+async def _figures(field_id: str | None, period: str) -> dict[str, Any]:
     filters: dict[str, Any] = {"created_at__gte": since(period)}
     if field_id:
         filters["fields__has"] = field_id
