@@ -2,7 +2,8 @@
 
 outlive from its image and from PostgreSQL, beside the requirements' own pattern (synchronous SQLAlchemy, a session a
 request) and the plain in-memory service that scans its dict. What an endpoint answers that returns a constant is the
-limit of server and client. Before anything is measured all four must give the same bytes.
+limit of server and client. Each is one uvicorn worker (with uvloop and httptools where they are installed); the clients
+are one process of their own. Before anything is measured all four must give the same bytes.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import itertools
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
 
 import sqlalchemy as sa
 
-from benchmarks.measure import compare, header, show
+from benchmarks.measure import ROUND_S, ROUNDS, Measured, header, rotated, show
 from benchmarks.ours import server
+from benchmarks.services.load import Clients
 
 CLIENTS = 32
 APPS = {
@@ -45,27 +46,6 @@ class Site:
         body = await reader.readexactly(size)
         self._free.append((reader, writer))
         return int(head[9:12]), body
-
-    def get(self, paths: Iterator[str]) -> Callable[[], Any]:
-        """One request of the next path, which may have headers of its own after its first line."""
-
-        async def act() -> None:
-            path, _, more = next(paths).partition("\n")
-            status, body = await self.ask(f"GET {path} HTTP/1.1\r\nHost: b\r\n{more}\r\n".encode())
-            assert status == 200, body
-
-        return act
-
-    def post(self, bodies: Iterator[bytes]) -> Callable[[], Any]:
-        """One new record."""
-
-        async def act() -> None:
-            body = next(bodies)
-            head = f"POST /tasks HTTP/1.1\r\nHost: b\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-            status, answer = await self.ask(head.encode() + b"\r\n\r\n" + body)
-            assert status == 201, answer
-
-        return act
 
     def close(self) -> None:
         """Ends the connections."""
@@ -121,34 +101,55 @@ def prepare(folder: str) -> None:
     engine.dispose()
 
 
+def get(path: str) -> str:
+    """The request for a path."""
+    return f"GET {path} HTTP/1.1\r\nHost: b\r\n\r\n"
+
+
 def lists() -> Iterator[str]:
-    """Paths of lists of 50, over tenants and statuses in turn."""
+    """Requests for lists of 50, over tenants and statuses in turn."""
     from benchmarks.http_apps import STATUSES, TENANTS
 
     pairs = itertools.cycle(itertools.product(range(TENANTS), STATUSES))
-    return (f"/tasks?tenant_id=tenant{tenant}&status={status}&limit=50" for tenant, status in pairs)
+    return (get(f"/tasks?tenant_id=tenant{tenant}&status={status}&limit=50") for tenant, status in pairs)
 
 
 def singles() -> Iterator[str]:
-    """Paths of single records."""
+    """Requests for single records."""
     from benchmarks.http_apps import RECORDS
 
-    return (f"/tasks/t{number * 7919 % RECORDS:07d}" for number in itertools.count())
+    return (get(f"/tasks/t{number * 7919 % RECORDS:07d}") for number in itertools.count())
 
 
-def creates() -> Iterator[bytes]:
-    """Bodies of new records."""
+def creates() -> Iterator[str]:
+    """Requests for new records."""
     from benchmarks.http_apps import task
 
-    return (task(number).model_dump_json().encode() for number in itertools.count(10_000_000))
+    head = "POST /tasks HTTP/1.1\r\nHost: b\r\nContent-Type: application/json\r\nContent-Length: "
+    for number in itertools.count(10_000_000):
+        body = task(number).model_dump_json()
+        yield f"{head}{len(body)}\r\n\r\n{body}"
 
 
 async def agree(sites: dict[str, Site]) -> None:
     """All sites give the same bytes. Raises AssertionError."""
-    for path in [*itertools.islice(lists(), 20), *itertools.islice(singles(), 20)]:
-        request = f"GET {path} HTTP/1.1\r\nHost: b\r\n\r\n".encode()
-        answers = {name: await site.ask(request) for name, site in sites.items()}
-        assert len(set(answers.values())) == 1, (path, answers)
+    for request in [*itertools.islice(lists(), 20), *itertools.islice(singles(), 20)]:
+        answers = {name: await site.ask(request.encode()) for name, site in sites.items()}
+        assert len(set(answers.values())) == 1, (request, answers)
+
+
+async def compared(sites: dict[str, Site], clients: Clients, asked: Iterator[str], most: int) -> dict[str, Measured]:
+    """Every site's figures, in rounds of up to `most` different requests; a short round before them does not count."""
+    results = {name: Measured() for name in sites}
+    for number in range(ROUNDS + 1):
+        seconds = ROUND_S if number else min(0.5, ROUND_S)
+        for name in rotated(list(sites), number):
+            texts = list(itertools.islice(asked, most))
+            found = await clients.round(sites[name].port, CLIENTS, seconds, texts)
+            if number:
+                results[name].rates.append(found["calls"] / found["seconds"])
+                results[name].waits_ms += found["waits_ms"]
+    return results
 
 
 async def run(folder: str) -> None:
@@ -157,14 +158,15 @@ async def run(folder: str) -> None:
         sites = {name: await stack.enter_async_context(served(app, folder)) for name, app in APPS.items()}
         await agree(sites)
         print("all four give the same bytes for 20 lists and 20 records")
-        tasks: dict[str, Callable[[Site], Callable[[], Any]]] = {
-            "a constant": lambda site: site.get(itertools.cycle(["/constant"])),
-            "list of 50": lambda site: site.get(lists()),
-            "get": lambda site: site.get(singles()),
-            "create": lambda site: site.post(creates()),
-        }
-        for what, make in tasks.items():
-            results = await compare({name: make(site) for name, site in sites.items()}, CLIENTS)
+        clients = Clients()
+        await clients.start()
+        stack.push_async_callback(clients.stop)
+        tasks = {
+            "a constant": (itertools.cycle([get("/constant")]), 1), "list of 50": (lists(), 400),
+            "get": (singles(), 4_000), "create": (creates(), 20_000),
+        }  # fmt: skip
+        for what, (asked, most) in tasks.items():
+            results = await compared(sites, clients, asked, most)
             for ours in ("outlive, image", "outlive, PostgreSQL"):
                 show(f"{what}, {CLIENTS} clients", results, ours, "requests/s")
 

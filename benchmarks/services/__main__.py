@@ -17,7 +17,6 @@ import json
 import os
 import re
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -31,6 +30,7 @@ from psycopg import sql
 from benchmarks.http import CLIENTS, Site, served
 from benchmarks.measure import ROUND_S, ROUNDS, Measured, header, rotated
 from benchmarks.ours import server
+from benchmarks.services.load import Clients
 from benchmarks.services.rows import fill
 from outlive.postgres.address import Address
 from outlive.postgres.embedded import EmbeddedServer
@@ -111,31 +111,6 @@ def postgres_s(postmaster: int) -> float:
     return total
 
 
-class Clients:
-    """The process that asks."""
-
-    async def start(self) -> None:
-        """Starts it."""
-        command = [sys.executable, "-m", "benchmarks.services.load"]
-        pipe = asyncio.subprocess.PIPE
-        self.process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=2**28)
-
-    async def round(self, port: int, seconds: float, asked: list[str]) -> dict[str, Any]:
-        """What one round brought."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        told = {"port": port, "clients": CLIENTS, "seconds": seconds, "requests": asked}
-        self.process.stdin.write(json.dumps(told).encode() + b"\n")
-        found: dict[str, Any] = json.loads(await self.process.stdout.readline())
-        assert not found["wrong"], found["wrong"]
-        return found
-
-    async def stop(self) -> None:
-        """Ends it."""
-        self.process.terminate()
-        await self.process.wait()
-
-
 @dataclass
 class Figures:
     """What one side did in all rounds."""
@@ -172,7 +147,7 @@ async def measured(
         for name in rotated(list(sides), number):
             side = sides[name]
             own, postgres = cpu_s(side.site.pid), postgres_s(pid)
-            found = await clients.round(side.site.port, ROUND_S if number else min(0.5, ROUND_S), asked)
+            found = await clients.round(side.site.port, CLIENTS, ROUND_S if number else min(0.5, ROUND_S), asked)
             if number:  # the first round warms up
                 side.add(found, cpu_s(side.site.pid) - own, postgres_s(pid) - postgres)
     ours, plain = sides[OURS], sides[PLAIN]

@@ -52,7 +52,7 @@ class Client(asyncio.Protocol):
             return
         now = time.perf_counter()
         self.waits.append((now - self.began) * 1000)
-        if held[9:12] != b"200":
+        if held[9:10] != b"2":
             self.wrong.append(held[:500].decode(errors="replace"))
         self.held, self.size = b"", -1
         if now < self.until:
@@ -86,6 +86,31 @@ async def one_round(port: int, clients: int, seconds: float, requests: list[str]
         "waits_ms": [round(each, 3) for each in waits],
         "wrong": wrong[:3],
     }
+
+
+class Clients:
+    """The process that asks."""
+
+    async def start(self) -> None:
+        """Starts it."""
+        command = [sys.executable, "-m", "benchmarks.services.load"]
+        pipe = asyncio.subprocess.PIPE
+        self.process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=2**28)
+
+    async def round(self, port: int, clients: int, seconds: float, asked: list[str]) -> dict[str, Any]:
+        """What one round of so many clients brought. Raises AssertionError for an answer that is no 2xx."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        told = {"port": port, "clients": clients, "seconds": seconds, "requests": asked}
+        self.process.stdin.write(json.dumps(told).encode() + b"\n")
+        found: dict[str, Any] = json.loads(await self.process.stdout.readline())
+        assert not found["wrong"], found["wrong"]
+        return found
+
+    async def stop(self) -> None:
+        """Ends it."""
+        self.process.terminate()
+        await self.process.wait()
 
 
 def main() -> None:
