@@ -1,8 +1,9 @@
 """Reads on a short way: a GET whose parameters are in order goes straight to its function.
 
 FastAPI stays the owner of every route. It documents them, and it answers what is not in order, so that each refusal is
-its own; a route that asks for more than plain parameters and coroutine functions as dependencies, or that answers with
-anything but a Response, is left to it altogether. What is skipped costs more processor time than a read itself.
+its own. A route is left to it altogether that asks for more than plain parameters and coroutine functions as
+dependencies, or that answers with anything but a Response or an object of plain values. What is skipped costs more
+processor time than a read itself.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ from typing import Annotated, Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from fastapi import Response, params
+from fastapi.datastructures import DefaultPlaceholder
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
+import outlive
+
 PLACES: dict[type, str] = {params.Query: "query", params.Path: "path", params.Header: "header"}
 TEXTS = frozenset({str, int, float, bool, dt.date, dt.datetime, type(None)})
+OBJECT = TypeAdapter(dict[str, Any])
 FOUND = "farm.read"  # where a request's scope keeps what was found
 Values = dict[str, Any]
 
@@ -93,8 +98,10 @@ class Reads(BaseRoute):
         plan, values, needed = scope[FOUND]
         for (name, each), own in zip(plan.needed, needed, strict=True):
             values[name] = await each.function(**own)
-        response = await plan.function(**values)
-        await response(scope, receive, send)
+        answer = await plan.function(**values)
+        if not isinstance(answer, Response):
+            answer = outlive.json_response(OBJECT.dump_json(OBJECT.validate_python(answer), by_alias=True))
+        await answer(scope, receive, send)
 
 
 def _is_get(route: APIRoute) -> bool:
@@ -104,6 +111,8 @@ def _is_get(route: APIRoute) -> bool:
 def _route_plan(route: APIRoute) -> Plan | None:
     returned = typing.get_type_hints(route.endpoint).get("return")
     plain = isinstance(returned, type) and issubclass(returned, Response)
+    usual = isinstance(route.response_class, DefaultPlaceholder) and route.status_code in (None, 200)
+    plain = plain or (usual and returned == route.response_model == dict[str, Any])
     return _plan(route.endpoint, route.param_convertors) if plain and not route.dependencies else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import datetime as dt
 import enum
 from typing import Annotated, Any
@@ -53,6 +54,11 @@ def router() -> APIRouter:
     @made.get("/fixed")
     async def fixed() -> dict[str, int]:
         return {"a": 1}
+
+    @made.get("/figures")
+    async def figures(tenant: Tenant) -> dict[str, Any]:
+        counts = collections.Counter({Kind.PUMP: 2})
+        return {"by": counts, "mean": 0.1, "big": 2**70, "none": None, "at": dt.datetime(2024, 1, 2), "text": tenant}
 
     @made.get("/blocking")
     async def blocked(how: Annotated[str, Depends(blocking)]) -> Response:
@@ -109,6 +115,7 @@ IN_ORDER = [
     ("/things", []),
     ("/things/a%20b?deep=yes", MINE),
     ("/things/gone", MINE),
+    ("/things/figures", [("X-Tenant-Id", "ري".encode().decode("latin-1"))]),
     ("/things/%D8%B1%D9%8A/parts/7", []),
 ]
 LEFT = [
