@@ -43,12 +43,12 @@ class Direct:
             return
         places = {field: at for field, at, _, _ in table._readers}
         self._pick = _picker([places[name] for name in self._names])
+        self._places = [(name, places[name]) for name in self._names]
         decoders = [(name, _decoder(table, held[name])) for name in self._names]
         self._decoders = [(name, decode) for name, decode in decoders if decode is not None]
         self._bulk = shape.cls if shape is not None and shape.inline else None
         self._aware = [(name, places[name]) for name in self._names if _is_aware(table, held[name])]
         self._strict = [places[field] for field, _, _, none_is_null in table._readers if not none_is_null]
-        self._pick_strict = _picker(self._strict)
 
     def reader(self, field: str) -> Decode:
         """What makes a field's value of its column's, which is not null and says all of it."""
@@ -88,26 +88,31 @@ class Direct:
         kind = self._bulk
         if kind is None or not rows:
             return [self.record(row) for row in rows]
-        names, pick, extra, strict = self._names, self._pick, self._extra, self._pick_strict
-        decoders = [(name, decode) for name, decode in self._decoders if name not in self._in_utc(rows[0])]
-        new, done, found = object.__new__, deque[None](maxlen=0).extend, []
-        for row in rows:
-            values = pick(row)
-            if (extra is not None and row[extra] is not None) or (None in values and None in strict(row)):
-                found.append(self.record(row))
-                continue
-            record = new(kind)
-            done(map(_set, repeat(record), names, values))
-            for name, decode in decoders:
-                value = getattr(record, name)
-                if value is not None:
-                    _set(record, name, decode(value))
-            found.append(record)
+        columns = list(zip(*rows, strict=True))
+        nothing = len(rows)
+        more = self._extra is not None and columns[self._extra].count(None) != nothing
+        if more or any(None in columns[at] for at in self._strict):
+            return [self.record(row) for row in rows] if nothing == 1 else self._halves(rows)
+        in_utc = self._in_utc(columns)
+        done, found = deque[None](maxlen=0).extend, list(map(object.__new__, repeat(kind, len(rows))))
+        decoders = {name: decode for name, decode in self._decoders if name not in in_utc}
+        for name, at in self._places:
+            column: Sequence[Any] = columns[at]
+            decode = decoders.get(name)
+            if decode is not None:
+                column = [None if value is None else decode(value) for value in column]
+            done(map(_set, found, repeat(name), column))
         return found
 
-    def _in_utc(self, row: Sequence[Any]) -> frozenset[str]:
+    def _halves(self, rows: Sequence[Sequence[Any]]) -> list[Any]:
+        """So that rows that say more beside their columns cost their neighbours little."""
+        half = len(rows) // 2
+        return [*self.records(rows[:half]), *self.records(rows[half:])]
+
+    def _in_utc(self, columns: Sequence[Sequence[Any]]) -> frozenset[str]:
         """The fields of aware times, where the connection gives them in UTC, so that there is nothing to decode."""
-        zones = {row[at].tzinfo for _, at in self._aware if row[at] is not None}
+        firsts = [next((value for value in columns[at] if value is not None), None) for _, at in self._aware]
+        zones = {first.tzinfo for first in firsts if first is not None}
         return frozenset(name for name, _ in self._aware) if zones == {dt.UTC} else frozenset()
 
     def _long(self, row: Sequence[Any]) -> Any:

@@ -15,11 +15,12 @@ import datetime as dt
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
+from itertools import repeat
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from outlive.records import inline
 
@@ -51,15 +52,12 @@ class Mutation(Protocol):
     ) -> None: ...
 
 
-class Place:
+class Place(NamedTuple):
     """Where a tracked object is reachable from: store, key, and the record's field (None: it is the record)."""
 
-    __slots__ = ("field", "key", "store")
-
-    def __init__(self, store: Owner, key: Key, field: str | None) -> None:
-        self.store = store
-        self.key = key
-        self.field = field
+    store: Owner
+    key: Key
+    field: str | None
 
     def same(self, other: Place) -> bool:
         return self.store is other.store and self.field == other.field and self.key == other.key
@@ -442,17 +440,20 @@ def _adopt_immutable(value: Any, places: Places) -> Any:
     return type(value)(parts)
 
 
-def adopt_all(items: Iterable[tuple[Key, Any, bool]], store: Owner) -> list[tuple[Key, Any]]:
-    """As `adopt`, for many new records by their keys; True stands beside those that hold nothing to track."""
-    found = []
-    for key, record, plain in items:
-        places = (Place(store, key, None),)
-        if plain and type(record) in _classes:
-            instances[id(record)] = places
-            found.append((key, record))
-        else:
-            found.append((key, adopt(record, places)))
-    return found
+def adopt_all(items: Iterable[tuple[Key, Any]], store: Owner) -> list[tuple[Key, Any]]:
+    """As `adopt`, for many new records by their keys."""
+    return [(key, adopt(record, (Place(store, key, None),))) for key, record in items]
+
+
+def adopt_plain(keys: Sequence[Key], records: Sequence[Any], store: Owner) -> None:
+    """The same for records of instrumented classes that hold nothing to track."""
+    places = map(tuple.__new__, repeat(Place), zip(repeat(store), keys, repeat(None), strict=False))
+    instances.update(zip(map(id, records), zip(places, strict=True), strict=True))
+
+
+def instrumented(kind: type) -> bool:
+    """Whether writes to attributes of the class report."""
+    return kind in _classes
 
 
 def _adopt_instance(value: Any, places: Places) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 _lock = threading.Lock()
 _depth = 0
 _was_on = False
+_MANY = 20_000
 
 
 @contextmanager
@@ -27,4 +28,14 @@ def collector_paused() -> Iterator[None]:
         with _lock:
             _depth -= 1
             if _depth == 0 and _was_on:
+                if gc.get_count()[0] > _MANY:
+                    _set_old()
                 gc.enable()
+
+
+def _set_old() -> None:
+    """What was made in the block counts as old at once: the next small collection does not walk all of it."""
+    others = gc.get_freeze_count()
+    gc.freeze()
+    if not others:  # what somebody has set aside stays aside, with what was made now
+        gc.unfreeze()

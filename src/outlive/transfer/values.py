@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from gc import get_referents
 from itertools import repeat
@@ -27,6 +26,7 @@ from outlive.postgres.tables import POSITION, StoreTable
 from outlive.postgres.upsert import relation
 from outlive.records.inline import Inline
 from outlive.records.shapes import shape_of
+from outlive.transfer.ahead import ahead
 
 if TYPE_CHECKING:
     from outlive.stores.store import Store
@@ -92,11 +92,9 @@ class Values:
             key=names[0],
         )  # fmt: skip
         conn.execute(_SETTINGS)
-        with conn.cursor(name="outlive_verify", binary=True) as cursor, ThreadPoolExecutor(1) as ahead:
+        with conn.cursor(name="outlive_verify", binary=True) as cursor:
             cursor.execute(query)
-            waiting = ahead.submit(cursor.fetchmany, FETCH)
-            while rows := waiting.result():
-                waiting = ahead.submit(cursor.fetchmany, FETCH)
+            for rows in ahead(cursor, FETCH):
                 for start in range(0, len(rows), SLICE):
                     yield rows[start : start + SLICE]
 
