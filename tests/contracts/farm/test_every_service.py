@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = int(os.environ.get("OUTLIVE_EXAMPLES", "4"))
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 CHECKS = [checks.not_a_server_error, checks.response_schema_conformance, checks.content_type_conformance]
+IDS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[a-z]+_[0-9a-f]{8,12}\b|EQ_[0-9A-F]{8}")
+TIMES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}")
 every_service = pytest.mark.parametrize("known", SERVICES, ids=lambda known: known.name)
 
 
@@ -37,18 +40,25 @@ every_service = pytest.mark.parametrize("known", SERVICES, ids=lambda known: kno
 def test_generated_requests_get_valid_answers(
     known: Known, new_database: Callable[..., Address], tmp_path: Path
 ) -> None:
-    """No request that the document allows, or nearly allows, is answered with 500 or with a body it does not know.
+    """No request that the document allows, or nearly allows, is answered with 500 or with a body it does not know, and
+    each phase gives the same answers, but for ids and times.
 
     One phase after the other: a running service goes by the environment, which has one phase at a time.
     """
     operations = schemathesis.openapi.from_dict(document_of(known)).get_all_operations()
     requests = [request for operation in operations for request in generated(operation.ok(), known)]
+    said: dict[bool, list[Any]] = {}
     for form in PHASES:
         address = None if form.phase == "legacy" else new_database()
         environment = {"SEED_DEMO_DATA": "true", **known.environment}
         with open_service(known.package, form, address, tmp_path / form.name, environment) as opened:
+            answers, names = [], dict[str, str]()
             for case, method, url, options in requests:
-                case.validate_response(opened.http.request(method, url, **options), checks=CHECKS)
+                answer = opened.http.request(method, url, **options)
+                case.validate_response(answer, checks=CHECKS)
+                answers.append((method, url, answer.status_code, comparable(answer, names)))
+        refused = "'unholdable'" in str(answers)  # phases in which PostgreSQL decides are alike, and so are the others
+        assert answers == said.setdefault(refused, answers), f"{form.name} answers differently"
 
 
 def document_of(known: Known) -> dict[str, Any]:
@@ -68,6 +78,18 @@ def without_formats(part: Any) -> Any:
     if not isinstance(part, dict):
         return part
     return {name: without_formats(each) for name, each in part.items() if (name, each) != ("format", "date-time")}
+
+
+def comparable(answer: httpx.Response, names: dict[str, str]) -> Any:
+    """The answer's body with a name for each id, by the order in which they came, without times, and without what
+    health says of the database."""
+    text = TIMES.sub("<time>", answer.text)
+    text = IDS.sub(lambda found: names.setdefault(found[0].lower(), f"<{len(names)}>"), text)
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return text
+    return {**body, "database": ""} if isinstance(body, dict) else body
 
 
 def generated(operation: Any, known: Known) -> list[tuple[Any, str, str, dict[str, Any]]]:
