@@ -9,6 +9,7 @@ from outlive.scan.annotations import parts
 from outlive.scan.catalogue import Entry
 from outlive.scan.entries import OUTSIDE, serving
 from outlive.scan.evidence import DOMAIN, SURE, Evidence
+from outlive.scan.file_access import LOADS, OPENERS
 from outlive.scan.hints import (
     CACHE_WORDS,
     EPHEMERAL_WORDS,
@@ -25,12 +26,12 @@ from outlive.scan.hints import (
     TEST_PATHS,
 )
 from outlive.scan.likeness import Likeness, Verdict, World, empty, items, names_in
-from outlive.scan.longevity import NAMED, STORAGE_WORDS
+from outlive.scan.longevity import BRIEF, NAMED, STORAGE_WORDS
 from outlive.scan.resolve import At
 from outlive.scan.slots import Slot
 from outlive.scan.summary import Val
 from outlive.scan.uses import INSERTS, REMOVES, Use
-from outlive.scan.words import singular, words
+from outlive.scan.words import singular, word_set, words
 
 
 def judge(world: World, slot: Slot) -> Verdict:
@@ -59,6 +60,8 @@ def _database(slot: Slot) -> Verdict:
     return Verdict("store", [f"{slot.container}: a database that ends with the process"])
 
 
+OF_MANY = "it holds what belongs to many users, so its object serves them all"
+USERS = word_set("user chat session guild room player member conversation thread customer")
 _LOG_LINES = frozenset({"line", "lines", "buffer", "output", "console", "tail"})
 _MOMENTS = frozenset({"last", "time", "times", "timestamp", "timestamps"})
 _CLOCKS = re.compile(r"(^|\.)(time|monotonic|perf_counter|now|utcnow|today)$")
@@ -76,12 +79,21 @@ class _Case(Likeness):
         why = self.world.longevity.why(owner)
         if not why and self.world.saved.get(slot.key):
             why = f"it is saved to {self.world.saved[slot.key]}"
+        if not why and self._of_many_users(owner):
+            why = OF_MANY
         if not why and TEST_CLASS.search(owner[1]):
             return ""
         if not why:
             return "its object is not known to outlive a request"
         self.why_long = why
         return ""
+
+    def _of_many_users(self, owner: At) -> bool:
+        """Whether the keys are ids of users or sessions, and the object that serves them all is made elsewhere."""
+        if owner in self.world.longevity.graph.made or owner[0] in self.world.libraries or BRIEF.search(owner[1]):
+            return False
+        keys = [words(use.key[1].rsplit(".", 1)[-1]) for use in self.later if use.depth == 0 and use.key[0] == "p"]
+        return bool(keys) and all(each[-1:] == ("id",) and set(each) & USERS for each in keys)
 
     def _closure(self) -> str:
         """A closure lives on when what is inside is a door, or the outer function is a decorator or a factory."""
@@ -264,6 +276,8 @@ class _Case(Likeness):
             return "when something happened last, which begins again"
         if slot.kind in {"instance", "module"} and self._set_up():
             return "filled only by what puts the program together"
+        if self._from_file():
+            return "read from a file, and changed by nothing else"
         if slot.container == "list" and words(slot.name)[-1:] in {("path",), ("paths",), ("dirs",)}:
             return "a search path"
         if self._fields():
@@ -321,7 +335,8 @@ class _Case(Likeness):
             return ""
         if (self._in_service() or slot.path in self.world.runs) and not doors and self._unreached_counts():
             return "written by functions of a service whose caller is not in sight"
-        if not doors and slot.path not in self.world.libraries and self._handed_by_strangers():
+        putting = _doors(self.world, (use for use in self.later if use.how not in REMOVES))
+        if not putting and slot.path not in self.world.libraries and self._handed_by_strangers():
             return "written by functions whose callers are not in sight"
         return ""
 
@@ -332,7 +347,7 @@ class _Case(Likeness):
         if getattr(self, "why_long", "").endswith("which runs at start"):
             return False
         given = [use for use in self.later if use.how in INSERTS and use.at not in self.world.started]
-        alone = getattr(self, "why_long", "").startswith(("its object is made when", "its object is kept"))
+        alone = getattr(self, "why_long", "").startswith(("its object is made when", "its object is kept", OF_MANY))
         total = Evidence(self, []).total()
         return any(self._given(use, anywhere=True) for use in given) and total >= SURE - alone
 
@@ -393,6 +408,21 @@ class _Case(Likeness):
         if self.slot.container in PLAIN or not fills or any(use not in [*filling, *emptied] for use in self.later):
             return False
         return all(set(words(use.at[1].rsplit(".", 1)[-1])[:1]) & SETTING_UP for use in fills)
+
+    def _from_file(self) -> bool:
+        """Whether only functions that are told nothing fill it, with what they load from a file."""
+        fills = [use for use in self.later if use.how in INSERTS or use.how == "rebind"]
+        if not fills or any(use.how not in {*INSERTS, "rebind", "clear"} or use.depth for use in self.later):
+            return False
+        return all(self._loads(use.at) for use in fills)
+
+    def _loads(self, at: At) -> bool:
+        scope = self.world.files[at[0]].scopes[at[1]]
+        told = {each.name for each in scope.params} - {"self", "cls"}
+        served = any(each.kind in OUTSIDE for each in self.world.entries(at))
+        names = {call.path for call in scope.calls}
+        opens = names & OPENERS or any(each.endswith((".read_text", ".read_bytes", ".open")) for each in names)
+        return bool(not told and not served and names & LOADS.keys() and opens)
 
     def _moments(self) -> bool:
         """Whether nothing is put in but the time at which it is put in."""
