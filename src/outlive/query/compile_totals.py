@@ -85,10 +85,17 @@ def add_groups(
     """The total that the rows of `compile_groups` come to; `decode` gives each label's value."""
     tally = Tally(asked)
     for _, held, first, count, counted, amount, whole, *cells in rows:
-        if held:
+        if not held:
+            continue
+        key = tuple(cells)  # of one type a column, so that equal labels have equal cells
+        group = tally.groups.get(key)
+        if group is None:
             values = (None if cell is None else read(cell) for read, cell in zip(decode, cells, strict=True))
             label = tuple([each.label(value) for each, value in zip(asked.by, values, strict=True)])
-            _add(tally.group(label, first), count, counted, amount, summed or (int if whole else float))
+            group = tally.groups[key] = Group(label, first)
+        elif asked.by:
+            group.first = min(group.first, first)
+        _add(group, count, counted, amount, summed or (int if whole else float))
     return tally.answer()
 
 
