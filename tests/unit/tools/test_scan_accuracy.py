@@ -55,3 +55,14 @@ def test_the_page_holds_the_figures_of_every_package() -> None:
     page = scan_accuracy.PAGE.read_text(encoding="utf-8")
     for each in json.loads(scan_accuracy.LABELS.read_text(encoding="utf-8"))["packages"]:
         assert f"| {each['name']} | {each['version']} |" in page
+
+
+def test_labels_of_applications_hold_no_code() -> None:
+    """Each says where it comes from and what is a store, and nothing else."""
+    packages = json.loads(scan_accuracy.LABELS.with_name("applications.json").read_text(encoding="utf-8"))["packages"]
+    allowed = {"name", "set", "kind", "file", "source", "archive", "sha256", "folder", "candidates_read"}
+    for each in packages:
+        assert each.keys() <= allowed | {"stores", "disputed"}
+        assert each.keys() & {"file", "source", "archive"}
+        assert all(one.keys() == {"path", "symbol", "line"} for one in each["stores"])
+        assert all(one.keys() == {"path", "symbol", "why"} for one in each["disputed"])
