@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Rewrites requirements/dev.txt and bench.txt from pyproject.toml: newest releases, all their hashes, no index named.
+# Rewrites requirements/dev.txt, bench.txt and bench-scan.txt from pyproject.toml: newest releases, all their hashes, no index named.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -21,3 +21,10 @@ mv "$work/dev.txt" requirements/dev.txt
         --python-version 3.11 --generate-hashes --no-deps --no-header --no-annotate --quiet
 } >"$work/bench.txt"
 mv "$work/bench.txt" requirements/bench.txt
+{
+    echo "# The peer of benchmarks/scan, in an environment of its own: exact versions with all hashes."
+    echo "# Made by tools/lock.sh; do not edit by hand."
+    echo semgrep | "$work/venv/bin/uv" pip compile - --universal \
+        --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
+} >"$work/bench-scan.txt"
+mv "$work/bench-scan.txt" requirements/bench-scan.txt

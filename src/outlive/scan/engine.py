@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from outlive.scan import config as settings
@@ -33,7 +34,8 @@ from outlive.scan.rules import AFTERWARDS, CONTAINERS
 from outlive.scan.services import service_names, services
 from outlive.scan.slots import Key, Slot, Sources
 from outlive.scan.summary import Summary
-from outlive.scan.uses import collect, put_in
+from outlive.scan.together import can_fork, together
+from outlive.scan.uses import Use, collect, packed, put_in, unpacked
 from outlive.scan.wire import pack, unpack
 
 MANY_FILES = 150
@@ -155,13 +157,11 @@ def understand(files: dict[str, Summary], folders: dict[str, str], root: str = "
         if slot.annotation:
             slot.records = resolver.held(slot.at if slot.kind != "state" else (slot.path, ""), slot.annotation)
     put_in(files, resolver, slots)
-    graph = calls.build(files, resolver)
-    entries = doors.find(files, resolver)
-    reached = doors.reach(entries, graph)
-    started = doors.started(files, entries, graph)
-    longevity = Longevity(files, resolver, graph, entries, reached, started)
+    calls.give(files, resolver)
+    longevity, uses = _followed(files, resolver)
+    entries, started = longevity.entries, longevity.started
     served = {folders.get(at[0], "") for at, entry in entries.items() if entry.kind in doors.OUTSIDE}
-    world = World(files, resolver, longevity, reached, collect(files, resolver), folders, served)
+    world = World(files, resolver, longevity, longevity.reached, uses, folders, served)
     world.doors = entries
     world.started = started
     world.mirrored = mirrors(world, slots)
@@ -175,6 +175,23 @@ def understand(files: dict[str, Summary], folders: dict[str, str], root: str = "
         if any(doors.runs(call.path) for s in file.scopes.values() for call in s.calls)
     }
     return world, slots
+
+
+def _followed(files: dict[str, Summary], resolver: Resolver) -> tuple[Longevity, dict[Key, list[Use]]]:
+    """Who reaches what and lives how long, and all uses of the slots: neither asks for the other's answers."""
+    if len(files) >= MANY_FILES and can_fork():
+        longevity, sent = together(partial(_lives, files, resolver), lambda: packed(collect(files, resolver)))
+        return longevity, unpacked(sent)
+    uses = collect(files, resolver)
+    resolver.forget_given()
+    return _lives(files, resolver), uses
+
+
+def _lives(files: dict[str, Summary], resolver: Resolver) -> Longevity:
+    graph = calls.Graph(files, resolver)
+    entries = doors.find(files, resolver)
+    reached = doors.reach(entries, graph)
+    return Longevity(files, resolver, graph, entries, reached, doors.started(files, entries, graph))
 
 
 def _own(resolver: Resolver, slot: Slot) -> None:

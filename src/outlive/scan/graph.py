@@ -23,8 +23,8 @@ MOST_GIVEN = 8
 SHORTEST_NAME = 5
 
 
-def build(files: dict[str, Summary], resolver: Resolver) -> Graph:
-    """The graph of calls; on the way parameters learn what they are given (two rounds, for helpers of helpers)."""
+def give(files: dict[str, Summary], resolver: Resolver) -> None:
+    """Parameters learn what calls give them, in two rounds, for helpers of helpers."""
     calls = [((path, qual), scope) for path, file in files.items() for qual, scope in file.scopes.items()]
     for at, scope in calls:
         _give_all(resolver, at, scope)
@@ -34,7 +34,6 @@ def build(files: dict[str, Summary], resolver: Resolver) -> Graph:
         for at in sorted(receivers):
             _give_all(resolver, at, resolver.scope(at))
         resolver.forget_given()
-    return Graph(files, resolver)
 
 
 def _give_all(resolver: Resolver, at: At, scope: Scope) -> None:

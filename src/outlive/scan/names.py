@@ -30,6 +30,7 @@ class Names:
         self.parts: set[str] = set()
         self.roots: dict[str, dict[str, set[str]]] = {path: {"": set()} for path in files}
         self._stars: set[str] = set()
+        self._from_stars: dict[str, set[str]] = {}
         self._split: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._waiting: list[tuple[str, str, str]] = []
         self._after_part: dict[str, list[Target]] = defaultdict(list)
@@ -111,7 +112,7 @@ class Names:
     def of(self, path: str, qual: str) -> tuple[set[str], set[str]]:
         """The first names of paths in a scope that may lead to a slot: the module's, and those of inner scopes."""
         scopes = self.roots[path]
-        found = scopes[""] | self.parts if path in self._stars else scopes[""]
+        found = self._with_stars(path) if path in self._stars else scopes[""]
         inner: set[str] = set()
         while qual and len(scopes) > 1:
             more = scopes.get(qual)
@@ -119,6 +120,12 @@ class Names:
                 inner = inner | more if inner else more
             qual = qual.rpartition(".")[0]
         return found, inner
+
+    def _with_stars(self, path: str) -> set[str]:
+        found = self._from_stars.get(path)
+        if found is None:
+            found = self._from_stars[path] = self.roots[path][""] | self.parts
+        return found
 
 
 def _handed_on(path: str, scope: Scope) -> Iterator[tuple[str, str, Target]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from outlive.scan.names import HELD, Names
 from outlive.scan.places import Place
@@ -40,8 +40,7 @@ READ_METHODS = word_set("""
 ORDERED = frozenset({"sorted", "sort", "min", "max", "nlargest", "nsmallest"})
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """One use of a slot. `depth` 0 is the container itself, deeper is what it holds; `field` what is touched there."""
 
     at: At
@@ -55,6 +54,21 @@ class Use:
     looping: bool = False
     operator: str = ""
     direct: bool = True
+
+
+Packed = list[tuple[Key, list[tuple[Any, ...]]]]
+
+
+def packed(uses: dict[Key, list[Use]]) -> Packed:
+    """Uses as plain tuples, for the way between processes."""
+    return [(key, list(map(tuple, each))) for key, each in uses.items()]
+
+
+def unpacked(sent: Packed) -> dict[Key, list[Use]]:
+    """What `packed` was given; a key that has no uses has an empty list."""
+    found: dict[Key, list[Use]] = defaultdict(list)
+    found.update((key, list(map(Use._make, each))) for key, each in sent)
+    return found
 
 
 def collect(files: dict[str, Summary], resolver: Resolver) -> dict[Key, list[Use]]:
