@@ -134,6 +134,8 @@ class Evidence:
         if self.slot.path in self.world.libraries and not self.storage() and not saved:
             server = bool(set(self.owner) & SERVER_WORDS) and (self._shown() or len(set(self.owner) & KEEPERS) > 1)
             score["part of a library: programs of others decide how long it lives"] = -1 if server else -4
+        elif self.slot.path in self.world.libraries and self._handles():
+            score["part of a library: it holds what its storage makes itself"] = -4
         elif not self.application and not self.storage() and not self._keeper():
             score["part of a library: its users' programs decide how long it lives"] = -1
         return score
@@ -224,6 +226,18 @@ class Evidence:
         if value[0] != "c" or value[2] or value[3]:
             return False
         return any(ref.kind == "func" for ref in self.world.resolver.resolve(use.at, value[1]))
+
+    def _handles(self) -> bool:
+        """Whether nothing shows records, and calls make all that is put in: tables, connections."""
+        puts = [use for use in self.puts if use.how == "set item" and use.depth == 0]
+        return bool(puts) and not self._shown() and all(map(self._called, puts))
+
+    def _called(self, use: Use) -> bool:
+        """Whether a call makes a value, there or in an assignment to the variable that names it."""
+        value = use.value
+        binds = self.world.files[use.at[0]].scopes[use.at[1]].binds
+        made = [each.value for each in binds if each.target == value[1]] if value[0] == "p" else [value]
+        return bool(made) and all(each[0] == "c" for each in made)
 
     def _nested(self) -> bool:
         """Whether new containers are put in, one for each of something."""
