@@ -19,7 +19,7 @@ import outlive
 from outlive.cli.app import run
 from outlive.commit.unit import Kept
 from outlive.errors import Refused
-from outlive.records import canonical, key_text
+from outlive.records import canonical, inline, key_text
 from outlive.runtime import scrub
 from outlive.stores.store import Store
 from outlive.transfer import quick as digests
@@ -427,6 +427,30 @@ def test_values_are_compared_by_their_very_types(plain: Any, database_url: str) 
     hours = plain["k1"].__dict__.pop("hours")
     assert found() == ["k1"]
     plain["k1"].__dict__["hours"] = hours
+
+
+def test_a_filled_image_has_no_dicts_and_is_compared_by_value(plain: Any, database_url: str) -> None:
+    """Records of a class that was never made before are filled without a dict each, and compare by their values."""
+
+    @dataclass
+    class Plain:
+        key: str
+        n: int
+        hours: float
+        done: bool
+        at: dt.datetime
+        note: str | None = None
+
+    service = outlive.Service("farm", env={"DATABASE_URL": database_url})
+    again = outlive.mapping("plain", Plain, key="key", service=service, phase="dual_write")
+    with service.open(), psycopg.connect(database_url, autocommit=True) as conn:
+        store: Any = again._store  # type: ignore[attr-defined]
+        straight = values.Values.of(store.table)
+        assert straight is not None
+        assert all(inline.held(record) is not None for _, record in store.image_items())
+        with conn.transaction():
+            pairs, _ = values.pair(store, conn, straight)
+        assert (pairs.live, pairs.keys, pairs.rows) == (30, {}, {})
 
 
 @MODES

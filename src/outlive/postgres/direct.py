@@ -94,6 +94,9 @@ class Direct:
         if more or any(None in columns[at] for at in self._strict):
             return [self.record(row) for row in rows] if nothing == 1 else self._halves(rows)
         in_utc = self._in_utc(columns)
+        # One record is made whole first: the class learns its attributes from it, before instances by the thousand
+        # without any would make Python give each of them a dict.
+        self.record(rows[0])
         done, found = deque[None](maxlen=0).extend, list(map(object.__new__, repeat(kind, len(rows))))
         decoders = {name: decode for name, decode in self._decoders if name not in in_utc}
         for name, at in self._places:

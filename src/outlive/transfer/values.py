@@ -100,23 +100,35 @@ class Values:
 
     def of_records(self, keys: Sequence[Key], records: Sequence[Any], kept: Sequence[Any]) -> list[Row] | None:
         """The rows that these live records stand for; None where one of them is more than its values."""
-        names, kind = self._names, self._kind
         if not keys:
             return []
-        if None in kept or set(map(type, records)) != {kind}:
+        if None in kept or set(map(type, records)) != {self._kind}:
             return None
-        found = list(map(get_referents, records))
-        if set(map(len, found)) != {len(names) + 1} or not all(map(is_, map(_last, found), repeat(kind))):
+        columns = self._columns(list(map(get_referents, records)), records)
+        if columns is None:
             return None
-        columns = list(zip(*map(self._get, records), strict=True))
-        for column, inside in zip(columns, zip(*found, strict=True), strict=False):
-            if not all(map(is_, column, inside)):
-                return None
         if not self._typed(columns) or list(columns[self._key_at]) != list(keys):
             return None
         body = [columns[at] for at in self._body]
         versions = map(_version, kept)
         return list(zip(columns[self._key_at], *body, repeat(None), versions, strict=False))
+
+    def _columns(self, found: list[list[Any]], records: Sequence[Any]) -> list[Row] | None:
+        """The values of each field; None where a record has other attributes. `found`: what records refer to."""
+        names = self._names
+        if not all(map(is_, map(_last, found), repeat(self._kind))):
+            return None
+        sizes = set(map(len, found))
+        if sizes == {2}:  # a dict, because somebody has asked for it
+            dicts = [each[0] for each in found]
+            whole = all(type(each) is dict and tuple(each) == names for each in dicts)
+            return list(zip(*map(dict.values, dicts), strict=True)) if whole else None
+        if sizes != {len(names) + 1}:
+            return None
+        columns = list(zip(*map(self._get, records), strict=True))
+        inside = zip(*found, strict=True)
+        same = all(all(map(is_, column, held)) for column, held in zip(columns, inside, strict=False))
+        return columns if same else None
 
     def of_some(self, keys: Sequence[Key], records: Sequence[Any], kept: Sequence[Any]) -> list[Row | None]:
         """The same for each of them; None for one that is more than its values."""
