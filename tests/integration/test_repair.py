@@ -429,28 +429,31 @@ def test_values_are_compared_by_their_very_types(plain: Any, database_url: str) 
     plain["k1"].__dict__["hours"] = hours
 
 
-def test_a_filled_image_has_no_dicts_and_is_compared_by_value(plain: Any, database_url: str) -> None:
+def test_a_filled_image_has_no_dicts_and_is_compared_by_value(database_url: str, tmp_path: Path) -> None:
     """Records of a class that was never made before are filled without a dict each, and compare by their values."""
+    for start in range(2):
 
-    @dataclass
-    class Plain:
-        key: str
-        n: int
-        hours: float
-        done: bool
-        at: dt.datetime
-        note: str | None = None
+        @dataclass
+        class Row:
+            key: str
+            n: int
+            hours: float
+            note: str | None = None
 
-    service = outlive.Service("farm", env={"DATABASE_URL": database_url})
-    again = outlive.mapping("plain", Plain, key="key", service=service, phase="dual_write")
-    with service.open(), psycopg.connect(database_url, autocommit=True) as conn:
-        store: Any = again._store  # type: ignore[attr-defined]
-        straight = values.Values.of(store.table)
-        assert straight is not None
-        assert all(inline.held(record) is not None for _, record in store.image_items())
-        with conn.transaction():
-            pairs, _ = values.pair(store, conn, straight)
-        assert (pairs.live, pairs.keys, pairs.rows) == (30, {}, {})
+        env = {"DATABASE_URL": database_url, "OUTLIVE_HOME": str(tmp_path / "home")}
+        service = outlive.Service("farm", env=env)
+        rows: Any = outlive.mapping("plain", Row, key="key", service=service, phase="dual_write")
+        with service.open(), psycopg.connect(database_url, autocommit=True) as conn:
+            if not start:
+                with service.unit():
+                    rows.update({f"k{n}": Row(f"k{n}", n, n / 7) for n in range(60)})
+            straight = values.Values.of(rows._store.table)
+            assert straight is not None
+            assert all(inline.held(record) is not None for _, record in rows._store.image_items())
+            service.flush_blocking()
+            with conn.transaction():
+                pairs, _ = values.pair(rows._store, conn, straight)
+            assert (pairs.live, pairs.keys, pairs.rows) == (60, {}, {})
 
 
 @MODES
