@@ -16,12 +16,14 @@ from psycopg import sql
 from psycopg.adapt import Transformer
 from psycopg.pq import Format
 
-from outlive.postgres.tables import VERSION, Stored, StoreTable
+from outlive.postgres.tables import POSITION, VERSION, Stored, StoreTable
 
 _LINES = "COPY (SELECT {columns} FROM {table}) TO STDOUT"
-# A type's own hash where it tells all of a value; else the hash of its text, which tells -0 from 0 and 1.0 from 1.00.
+# A type's own hash where it tells all of a value; else the hash of its bytes or text, which tell -0 from 0 and 1.0 from
+# 1.00.
 _DIGEST = "hash_record_extended(ROW({hashed}), 0)"
 _HASHED = frozenset({"text", "bigint", "boolean", "date", "timestamptz", "timestamp", "uuid", "bytea"})
+_TOLD: dict[str, Any] = {"double precision": "float8send({})"}
 _BY_TEXT = "('x' || left(md5(ROW({columns})::text), 16))::bit(64)::bigint"
 _PLACE = "(hashtextextended({key}::text, 0) & 65535)::int"
 _BUCKET = "(hashtextextended({key}::text, 0) & %(mask)s)::int"
@@ -53,8 +55,8 @@ class Rows:
         own = sql.Identifier(*filter(None, (schema, table.table.name)))
         columns = sql.SQL(", ").join(names)
         hashed = [
-            name if cast in _HASHED else sql.SQL("{}::text").format(name)
-            for name, cast in zip(names, table.casts, strict=True)
+            name if cast in _HASHED or text == POSITION else sql.SQL(_TOLD.get(cast, "{}::text")).format(name)
+            for name, text, cast in zip(names, table.column_names, table.casts, strict=True)
         ]
         # a service's own table may compare text by a collation that takes different texts for equal
         by_text = table.strict or conn.info.server_version < 140000
