@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
+import uvloop
 
 from outlive.postgres import whole
 from outlive.postgres.connect import Database
+from outlive.postgres.drive import Ask
+from outlive.postgres.lane import Lane
 from outlive.postgres.whole import Prepared
 from outlive.settings import Settings
 
@@ -135,6 +139,60 @@ def test_a_wait_that_is_cancelled_gives_the_connection_up(db: Database) -> None:
         assert conn.closed
 
     asyncio.run(play())
+
+
+LOOPS = pytest.mark.parametrize("made", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+LONG = "x" * 100_000  # more than the server reads ahead: a session that ends then resets its connection
+
+
+async def end_sleepers(db: Database) -> None:
+    """Ends the sessions of this database that sleep, once there are eight."""
+
+    def end() -> None:
+        where = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+        with db.connect() as conn:
+            while conn.execute(f"SELECT count(*) {where}").fetchone() != (8,):
+                time.sleep(0.02)
+            conn.execute(f"SELECT pg_terminate_backend(pid) {where}")
+
+    await asyncio.to_thread(end)
+
+
+@LOOPS
+def test_a_connection_that_is_reset_raises(db: Database, made: Any) -> None:
+    """uvloop tells nobody that a socket was reset: a transaction under way looks for itself."""
+
+    async def play() -> None:
+        conns = [await db.connect_async() for _ in range(8)]
+        parts = [(Prepared("SELECT pg_sleep(%s)"), (30,)), (Prepared("SELECT %s::text"), (LONG,))]
+        trips = [asyncio.create_task(whole.run_async(conn, parts)) for conn in conns]
+        await end_sleepers(db)
+        _, waiting = await asyncio.wait(trips, timeout=10)
+        assert not waiting
+        assert all(isinstance(trip.exception(), psycopg.OperationalError) for trip in trips)
+
+    with asyncio.Runner(loop_factory=made) as runner:
+        runner.run(play())
+
+
+@LOOPS
+def test_reads_whose_connection_is_reset_are_told(db: Database, made: Any) -> None:
+    """The same of the reads of a loop."""
+
+    async def play() -> None:
+        lanes = [Lane(db, asyncio.get_running_loop()) for _ in range(8)]
+        asks = [Ask("SELECT pg_sleep(%s)::text", (30,)), Ask("SELECT %s::text", (LONG,))]
+        reads = [asyncio.create_task(lane.rows(asks[1], asks[0])) for lane in lanes]
+        for _ in range(2):  # a read whose connection breaks is asked again, once
+            await end_sleepers(db)
+        _, waiting = await asyncio.wait(reads, timeout=10)
+        assert not waiting
+        assert all(isinstance(read.exception(), psycopg.Error) for read in reads)
+        for lane in lanes:
+            await lane.close()
+
+    with asyncio.Runner(loop_factory=made) as runner:
+        runner.run(play())
 
 
 def test_statements_that_the_session_forgot_are_prepared_again(db: Database) -> None:

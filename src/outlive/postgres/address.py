@@ -66,7 +66,7 @@ class Address:
         """
         stripped = text.strip()
         scheme = _SCHEME.match(stripped)
-        if scheme is None and "://" in stripped:
+        if scheme is None and re.match(r"[\w.+-]*://", stripped):
             raise BadAddress(address=_hidden(stripped), reason="the scheme is not postgresql://")
         if scheme is None and not re.match(r"\w+\s*=", stripped):
             raise BadAddress(address="(hidden)", reason="it is neither a postgresql:// URL nor key=value words")

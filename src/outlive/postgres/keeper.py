@@ -132,7 +132,9 @@ def wait_gone(pid: int, timeout_s: float) -> bool:
         except ProcessLookupError:
             return True
         try:
-            return bool(select.select([handle], [], [], timeout_s)[0])
+            ended = select.poll()  # select() takes no descriptor above 1023
+            ended.register(handle, select.POLLIN)
+            return bool(ended.poll(timeout_s * 1000))
         finally:
             os.close(handle)
     deadline = time.monotonic() + timeout_s

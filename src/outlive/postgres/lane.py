@@ -322,8 +322,6 @@ class Lane:
             self._begin(link, self._next())
         elif link not in self._free:
             self._free.append(link)
-            if self._resting is None:
-                self._resting = self.loop.call_later(IDLE_S, self._rest)
 
     def _next(self) -> list[_Read]:
         """What the next burst takes: its share of what waits, one where others take long."""
@@ -388,6 +386,8 @@ class Lane:
             return
         self._opening -= 1
         self._links.append(link)
+        if self._resting is None:
+            self._resting = self.loop.call_later(IDLE_S, self._rest)
         if self._closed:
             self.broken(link, psycopg.OperationalError("the service is closed"))
         else:
@@ -448,12 +448,15 @@ class Lane:
         return Unavailable(store="connection pool", reason=reason)
 
     def _rest(self) -> None:
-        """Idle connections go back to the pool."""
+        """Idle connections go back to the pool; busy ones are looked at, for uvloop is silent of one that was reset."""
         self._resting = None
         now = self.loop.time()
-        for link in [link for link in self._free if now - link.since >= IDLE_S]:
-            self._forget(link)
-            link.leave()
+        for link in [link for link in self._links if now - link.since >= IDLE_S]:
+            if link in self._free:
+                self._forget(link)
+                link.leave()
+            else:
+                link.heard()
         if self._links:
             self._resting = self.loop.call_later(IDLE_S, self._rest)
 

@@ -27,6 +27,7 @@ Rows = list[tuple[Any, ...]]
 
 _PARAMETER = re.compile(r"%(?:\((\w+)\))?s")
 _READERS: dict[int, Callable[[bytes], Any]] = {16: b"t".__eq__, 20: int, 21: int, 23: int}  # boolean, integers
+LISTEN_S = 0.5  # how often a socket is looked at that tells nothing: uvloop is silent of one that has been reset
 FORGOTTEN = b"26000"  # the server knows no prepared statement of that name
 _FINE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 _numbers = itertools.count(1)
@@ -83,9 +84,11 @@ async def run_async(conn: psycopg.AsyncConnection[Any], parts: Parts) -> list[Ro
             while True:
                 if writing:
                     loop.add_writer(descriptor, woken)
+                alarm = loop.call_later(LISTEN_S, woken)
                 try:
                     await ready
                 finally:
+                    alarm.cancel()
                     if writing:
                         loop.remove_writer(descriptor)
                 ready = loop.create_future()
