@@ -350,6 +350,9 @@ def test_unholdable_values_by_phase(make: Make, until: Callable[..., Any]) -> No
         service.start()
         assert tasks["a"] == {"t": "x\x00y", "ok": 1}
         tasks["a"]["t"] = "fine"
+        assert service.database is not None
+        with service.database.connect() as conn:
+            until(lambda: not conn.execute("SELECT 1 FROM outlive.unlanded").fetchall())
         go(service, "tasks", "dual_read")
         with pytest.raises(Unholdable) as refused:
             tasks["a"]["t"] = "x\x00"

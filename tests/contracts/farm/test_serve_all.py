@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -35,7 +36,7 @@ def test_services_start_together_and_die_alone(database_address: Address, tmp_pa
     named = {f"PORT_{name.upper()}": str(port) for name, port in ports.items()}
     command = [sys.executable, "-m", "services.serve_all", *ports, "--folder", str(tmp_path)]
     environment = {**os.environ, **named, "DATABASE_URL": database_address.libpq_url(), "API_KEY": "k"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         assert process.stdout is not None
         shown = []
@@ -51,6 +52,7 @@ def test_services_start_together_and_die_alone(database_address: Address, tmp_pa
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     assert not Path(f"/proc/{pids['facts']}").exists()
