@@ -20,7 +20,7 @@ demo: $(READY) ## a JSON-file service under load goes to PostgreSQL and back, ki
 
 test: $(READY) ## the tests; services in three of their six forms, two services in all (make services: all)
 	@bash tools/test_needs.sh
-	$(PYTHON) -m pytest -n 2 --dist worksteal $(addprefix --ignore=,$(SERVICES))
+	OUTLIVE_MODEL_EXAMPLES=400 $(PYTHON) -m pytest -n 2 --dist worksteal $(addprefix --ignore=,$(SERVICES))
 	$(PYTHON) -m pytest -n 2 --dist loadgroup $(SERVICES)
 
 coverage: $(READY) ## the tests of the rooms, with their coverage floors (long)
